@@ -1,0 +1,24 @@
+"""The memory bench for autograd engines: the book's vocabulary, and lazily what runs and loads experiments."""
+
+from typing import TYPE_CHECKING, Any
+
+from toolkit.core.config import Config, current_config, no_grad, using_config
+from toolkit.core.function import Function
+from toolkit.core.functions import *  # noqa: F403  # the folder is the registry
+from toolkit.core.variable import Variable, as_array, as_variable
+
+if TYPE_CHECKING:
+    from toolkit.experiment import Experiment
+    from toolkit.store.read import load
+
+__version__ = "0.1.0"
+
+_LAZY = {"Experiment": "toolkit.experiment", "load": "toolkit.store.read"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_LAZY[name]), name)

@@ -1,0 +1,36 @@
+"""The way back through NumPy's broadcasting."""
+
+from typing import Any
+
+import numpy as np
+
+from toolkit.core.variable import Array
+
+__all__ = ["reduce_to"]
+
+
+def reduce_to(gradient: Array, shape: tuple[int, ...], dtype: np.dtype[Any] | None = None) -> Array:
+    """Sum `gradient` over the axes that broadcasting added or stretched, so that it has `shape`.
+
+    Parameters
+    ----------
+    gradient : numpy.ndarray
+        Of a shape that `shape` broadcasts to.
+    shape : tuple of int
+        The shape before broadcasting.
+    dtype : numpy.dtype, optional
+        The dtype before promotion; without it the gradient's own stays.
+
+    Returns
+    -------
+    numpy.ndarray
+        `gradient` itself where there is nothing to do.
+    """
+    if gradient.shape != shape:
+        added = gradient.ndim - len(shape)
+        stretched = [added + axis for axis, size in enumerate(shape) if size == 1 != gradient.shape[added + axis]]
+        gradient = np.asarray(gradient.sum(axis=(*range(added), *stretched), keepdims=True))
+        gradient = gradient.reshape(shape)
+    if dtype is not None and gradient.dtype != dtype:
+        gradient = gradient.astype(dtype)
+    return gradient

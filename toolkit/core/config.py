@@ -1,0 +1,116 @@
+"""Every toggle of the core in one place (book steps 15, 17 and 18).
+
+The toggles are one immutable value. It is held in a `ContextVar`, so that threads and asyncio tasks never see
+each other's settings: a new thread starts from the defaults, a new task from those of its maker.
+"""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field, fields, replace
+from typing import Final, Literal
+
+__all__ = ["Config", "current_config", "no_grad", "using_config"]
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """One setting of every toggle.
+
+    Attributes
+    ----------
+    references : {"weak", "strong"}
+        How a function holds its outputs (step 17.4). A strong reference closes a cycle between a function and
+        its outputs, which only the garbage collector can free.
+    traversal : {"generation", "lifo"}
+        The order of the backward pass: by generation (step 16), or the wrong last-in-first-out order of step
+        15.2, kept for demonstration.
+    retain_grad : bool
+        Whether the gradients of intermediate variables outlive the backward pass (step 18.1).
+    enable_backprop : bool
+        Whether a call records the graph that a backward pass needs (step 18.3).
+
+    Raises
+    ------
+    ValueError
+        When a toggle is given a value that is not one of its levels.
+    """
+
+    references: Literal["weak", "strong"] = field(default="weak", metadata={"levels": ("weak", "strong")})
+    traversal: Literal["generation", "lifo"] = field(
+        default="generation", metadata={"levels": ("generation", "lifo")}
+    )
+    retain_grad: bool = field(default=False, metadata={"levels": (False, True)})
+    enable_backprop: bool = field(default=True, metadata={"levels": (False, True)})
+
+    def __post_init__(self) -> None:
+        for toggle, levels in self.levels().items():
+            value = getattr(self, toggle)
+            # `1 in (False, True)` holds, so the type has to agree as well.
+            if not any(type(value) is type(level) and value == level for level in levels):
+                allowed = ", ".join(map(repr, levels))
+                raise ValueError(f"{toggle} must be one of {allowed}, not {value!r}")
+
+    @classmethod
+    def levels(cls) -> dict[str, tuple[object, ...]]:
+        """Return the levels that each toggle can take, by its name."""
+        return {toggle.name: toggle.metadata["levels"] for toggle in fields(cls)}
+
+
+_current: ContextVar[Config] = ContextVar("toolkit_config", default=Config())
+
+#: The configuration in force in this thread or task: `current_config()` returns a `Config`.
+current_config: Final = _current.get
+
+_UNSET: Final = object()
+
+
+def using_config(
+    name: str | None = None, value: object = _UNSET, /, **settings: object
+) -> AbstractContextManager[Config]:
+    """Set toggles inside a `with` block (step 18.5); what was in force before comes back, also on errors.
+
+    Parameters
+    ----------
+    name, value
+        One toggle as in the book: ``using_config("enable_backprop", False)``.
+    **settings
+        Any number of toggles: ``using_config(references="strong", retain_grad=True)``.
+
+    Returns
+    -------
+    context manager
+        Yields the `Config` in force inside the block. It also serves as a decorator.
+
+    Raises
+    ------
+    ValueError
+        At the call, before the block is entered: an unknown toggle, or a value that is not one of its levels.
+    TypeError
+        When a name comes without a value.
+    """
+    if name is not None:
+        if value is _UNSET:
+            raise TypeError(f"using_config({name!r}) needs a value, as in using_config({name!r}, value)")
+        settings = {name: value, **settings}
+    known = Config.levels()
+    for toggle in settings:
+        if toggle not in known:
+            raise ValueError(f"unknown toggle {toggle!r}; the toggles are {', '.join(known)}")
+    replace(Config(), **settings)  # type: ignore[arg-type]  # refuses bad values here and not on entering
+    return _overriding(settings)
+
+
+@contextmanager
+def _overriding(settings: dict[str, object]) -> Iterator[Config]:
+    config = replace(_current.get(), **settings)  # type: ignore[arg-type]
+    token = _current.set(config)
+    try:
+        yield config
+    finally:
+        _current.reset(token)
+
+
+def no_grad() -> AbstractContextManager[Config]:
+    """Record no graph inside the block (step 18.5): the same as ``using_config("enable_backprop", False)``."""
+    return using_config(enable_backprop=False)

@@ -1,0 +1,93 @@
+"""What the core tells whoever listens: a function was called, an output was released, a backward step was taken.
+
+Nobody listening costs one truth test of an empty tuple per call. Listeners are shared by all threads.
+"""
+
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from toolkit.core.function import Function
+    from toolkit.core.variable import Array, Variable
+
+__all__ = ["Listener", "listening"]
+
+
+class Listener:
+    """Hears what the core does. Every method does nothing until a subclass overrides it."""
+
+    def called(
+        self, function: "Function", inputs: tuple["Variable", ...], outputs: tuple["Variable", ...]
+    ) -> None:
+        """Hear that `function` has made `outputs`; whatever it needed for that is still alive."""
+
+    def released(self, output_id: int) -> None:
+        """Hear that an output is gone, by the `id` it had when `called` told of it.
+
+        Watching for this makes a weak reference for each output, an object that the garbage collector counts;
+        the core makes them only for a listener that overrides this method.
+        """
+
+    def backward_step(
+        self,
+        function: "Function",
+        output_gradients: tuple["Array", ...],
+        input_gradients: tuple["Array | None", ...],
+    ) -> None:
+        """Hear that `function` has been gone back through, before the gradients of its outputs are dropped."""
+
+
+#: Those who listen now. The core reads it; only `listening` writes it.
+listeners: tuple[Listener, ...] = ()
+_watched: dict[int, "weakref.ref[Variable]"] = {}
+
+
+@contextmanager
+def listening(listener: Listener) -> Iterator[Listener]:
+    """Let `listener` hear the core inside the block; it hears nothing afterwards, also on errors."""
+    global listeners
+    listeners = (*listeners, listener)
+    try:
+        yield listener
+    finally:
+        listeners = tuple(one for one in listeners if one is not listener)
+        if not _watching_releases():
+            _watched.clear()
+
+
+def announce_call(
+    function: "Function", inputs: tuple["Variable", ...], outputs: tuple["Variable", ...]
+) -> None:
+    """Tell every listener of a call."""
+    for listener in listeners:
+        listener.called(function, inputs, outputs)
+    if _watching_releases():
+        for output in outputs:
+            _watch(output)
+
+
+def announce_backward_step(
+    function: "Function",
+    output_gradients: tuple["Array", ...],
+    input_gradients: tuple["Array | None", ...],
+) -> None:
+    """Tell every listener of a backward step."""
+    for listener in listeners:
+        listener.backward_step(function, output_gradients, input_gradients)
+
+
+def _watching_releases() -> bool:
+    return any(type(listener).released is not Listener.released for listener in listeners)
+
+
+def _watch(output: "Variable") -> None:
+    output_id = id(output)
+
+    def announce_release(_: object) -> None:
+        del _watched[output_id]
+        for listener in listeners:
+            listener.released(output_id)
+
+    _watched[output_id] = weakref.ref(output, announce_release)

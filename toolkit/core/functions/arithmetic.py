@@ -1,0 +1,166 @@
+"""Addition, subtraction, multiplication, division, negation and powers, with NumPy's broadcasting."""
+
+import numpy as np
+
+from toolkit.core.broadcasting import reduce_to
+from toolkit.core.function import Function
+from toolkit.core.variable import Array, Operand, Variable
+
+__all__ = ["Add", "Div", "Mul", "Neg", "Pow", "Sub", "add", "div", "mul", "neg", "pow", "sub"]
+
+
+class Add(Function):
+    """``x0 + x1`` (step 11)."""
+
+    __slots__ = ()
+
+    def forward(self, x0: Array, x1: Array) -> Array:
+        """Add elementwise."""
+        return x0 + x1
+
+    def backward(self, gy: Array) -> tuple[Array, Array]:
+        """Hand the gradient on to both inputs (step 13.1)."""
+        return _to_inputs(self, gy, gy)
+
+
+class Sub(Function):
+    """``x0 - x1``."""
+
+    __slots__ = ()
+
+    def forward(self, x0: Array, x1: Array) -> Array:
+        """Subtract elementwise."""
+        return x0 - x1
+
+    def backward(self, gy: Array) -> tuple[Array, Array]:
+        """Hand the gradient on, with its sign changed for the second input."""
+        return _to_inputs(self, gy, -gy)
+
+
+class Mul(Function):
+    """``x0 * x1``."""
+
+    __slots__ = ()
+
+    def forward(self, x0: Array, x1: Array) -> Array:
+        """Multiply elementwise."""
+        return x0 * x1
+
+    def backward(self, gy: Array) -> tuple[Array, Array]:
+        """Multiply by the other input."""
+        x0, x1 = self.inputs[0].data, self.inputs[1].data
+        return _to_inputs(self, gy * x1, gy * x0)
+
+
+class Div(Function):
+    """``x0 / x1``."""
+
+    __slots__ = ()
+
+    def forward(self, x0: Array, x1: Array) -> Array:
+        """Divide elementwise."""
+        return x0 / x1
+
+    def backward(self, gy: Array) -> tuple[Array, Array]:
+        """Return ``gy / x1`` and ``-gy * x0 / x1**2``."""
+        x0, x1 = self.inputs[0].data, self.inputs[1].data
+        gx0 = gy / x1
+        return _to_inputs(self, gx0, -gx0 * x0 / x1)
+
+
+class Neg(Function):
+    """``-x``."""
+
+    __slots__ = ()
+
+    def forward(self, x: Array) -> Array:
+        """Change the sign."""
+        return -x
+
+    def backward(self, gy: Array) -> Array:
+        """Change the sign of the gradient."""
+        return -gy
+
+
+class Pow(Function):
+    """``x ** exponent`` for a constant exponent."""
+
+    __slots__ = ("exponent",)
+
+    def __init__(self, exponent: float) -> None:
+        if isinstance(exponent, Variable | np.ndarray):
+            raise TypeError(f"pow needs a number as its exponent, not {type(exponent).__name__}")
+        self.exponent = exponent
+
+    def forward(self, x: Array) -> Array:
+        """Raise elementwise."""
+        y: Array = x**self.exponent
+        return y
+
+    def backward(self, gy: Array) -> Array:
+        """Return ``exponent * x**(exponent - 1) * gy``."""
+        x, exponent = self.inputs[0].data, self.exponent
+        if exponent == 0:
+            # 0 * x**-1 is not a number at x = 0, where the gradient of a constant is still 0.
+            return np.zeros_like(gy)
+        gx: Array = exponent * x ** (exponent - 1) * gy
+        return gx
+
+
+def _to_inputs(function: Function, gx0: Array, gx1: Array) -> tuple[Array, Array]:
+    x0, x1 = function.inputs[0].data, function.inputs[1].data
+    return reduce_to(gx0, x0.shape, x0.dtype), reduce_to(gx1, x1.shape, x1.dtype)
+
+
+def add(x0: Operand, x1: Operand) -> Variable:
+    """Return ``x0 + x1``; shapes broadcast, dtypes promote."""
+    y: Variable = Add()(x0, x1)
+    return y
+
+
+def sub(x0: Operand, x1: Operand) -> Variable:
+    """Return ``x0 - x1``; shapes broadcast, dtypes promote."""
+    y: Variable = Sub()(x0, x1)
+    return y
+
+
+def mul(x0: Operand, x1: Operand) -> Variable:
+    """Return ``x0 * x1``; shapes broadcast, dtypes promote."""
+    y: Variable = Mul()(x0, x1)
+    return y
+
+
+def div(x0: Operand, x1: Operand) -> Variable:
+    """Return ``x0 / x1``; shapes broadcast, dtypes promote."""
+    y: Variable = Div()(x0, x1)
+    return y
+
+
+def neg(x: Operand) -> Variable:
+    """Return ``-x``."""
+    y: Variable = Neg()(x)
+    return y
+
+
+def pow(x: Operand, exponent: float) -> Variable:
+    """Return ``x ** exponent`` for a number `exponent`.
+
+    Raises
+    ------
+    TypeError
+        When `exponent` is a variable or an array.
+    """
+    y: Variable = Pow(exponent)(x)
+    return y
+
+
+Variable.__add__ = add  # type: ignore[method-assign]
+Variable.__radd__ = lambda self, other: add(other, self)  # type: ignore[method-assign]
+Variable.__sub__ = sub  # type: ignore[method-assign]
+Variable.__rsub__ = lambda self, other: sub(other, self)  # type: ignore[method-assign]
+Variable.__mul__ = mul  # type: ignore[method-assign]
+Variable.__rmul__ = lambda self, other: mul(other, self)  # type: ignore[method-assign]
+Variable.__truediv__ = div  # type: ignore[method-assign]
+Variable.__rtruediv__ = lambda self, other: div(other, self)  # type: ignore[method-assign]
+Variable.__neg__ = neg  # type: ignore[method-assign]
+Variable.__pow__ = pow  # type: ignore[method-assign]

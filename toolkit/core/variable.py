@@ -1,0 +1,158 @@
+"""Variable: an array, its gradient, and the function that made it (book steps 11 to 18)."""
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from toolkit.core.backward import go_backward
+from toolkit.core.config import current_config
+
+if TYPE_CHECKING:
+    from toolkit.core.function import Function
+
+__all__ = ["Array", "Operand", "Variable", "as_array", "as_variable"]
+
+Array: TypeAlias = npt.NDArray[Any]
+Operand: TypeAlias = "Variable | Array | np.generic | float"
+
+
+class Variable:
+    """An array in a computational graph.
+
+    Parameters
+    ----------
+    data : numpy.ndarray
+        Any shape and dtype; a backward pass needs real floating data. The array is held, not copied.
+    name : str, optional
+        For people: shown by ``repr`` and in reports.
+
+    Attributes
+    ----------
+    grad : numpy.ndarray or None
+        The gradient, of the shape and dtype of `data`.
+    creator : Function or None
+        The function that made this variable; None for a leaf.
+    generation : int
+        0 for a leaf, one more than its creator's otherwise (step 16.1).
+    untracked : bool
+        Whether a function made this variable while the graph was switched off (step 18.3).
+
+    Raises
+    ------
+    TypeError
+        When `data` is not an array. `as_array` makes one of a scalar.
+    """
+
+    __slots__ = ("__weakref__", "creator", "data", "generation", "grad", "name", "untracked")
+    # Keeps `array + variable` from broadcasting over the variable: numpy hands the operation to us.
+    __array_ufunc__ = None
+
+    def __init__(self, data: Array, name: str | None = None) -> None:
+        if not isinstance(data, np.ndarray):
+            raise TypeError(f"Variable needs a numpy array, not {type(data).__name__}; see as_array for scalars")
+        self.data = data
+        self.name = name
+        self.grad: Array | None = None
+        self.creator: Function | None = None
+        self.generation = 0
+        self.untracked = False
+
+    def set_creator(self, function: "Function") -> None:
+        """Record the function that made this variable, and with it the generation (step 16.1)."""
+        self.creator = function
+        self.generation = function.generation + 1
+
+    def cleargrad(self) -> None:
+        """Forget the gradient, so that the next backward pass does not add to it (step 14.3)."""
+        self.grad = None
+
+    clear_grad = cleargrad
+
+    def backward(self, retain_grad: bool | None = None) -> None:
+        """Compute the gradient of this variable with respect to every leaf it was made from.
+
+        Leaves add it to `grad`. The pass starts from this variable's own `grad`, or from ones where it has none.
+
+        Parameters
+        ----------
+        retain_grad : bool, optional
+            Whether intermediate variables, this one included, keep their gradients (step 18.1). Without it the
+            toggle of the same name decides.
+
+        Raises
+        ------
+        TypeError
+            The data, or that of an input which is given a gradient, is not real floating data.
+        ValueError
+            A function returned a gradient of the wrong number, shape or dtype.
+        RuntimeError
+            This variable was made while the graph was switched off.
+        """
+        go_backward(self, current_config().retain_grad if retain_grad is None else retain_grad)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the data."""
+        return self.data.shape
+
+    @property
+    def ndim(self) -> int:
+        """The number of dimensions of the data."""
+        return self.data.ndim
+
+    @property
+    def size(self) -> int:
+        """The number of elements of the data."""
+        return self.data.size
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of the data."""
+        return self.data.dtype
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __repr__(self) -> str:
+        name = "" if self.name is None else f", name={self.name!r}"
+        return f"Variable({np.array2string(self.data, prefix='Variable(', separator=', ')}{name})"
+
+    if TYPE_CHECKING:
+        # Each family of functions installs its own operators and methods at run time; these are their types.
+        def __add__(self, other: Operand) -> "Variable": ...
+        def __radd__(self, other: Operand) -> "Variable": ...
+        def __sub__(self, other: Operand) -> "Variable": ...
+        def __rsub__(self, other: Operand) -> "Variable": ...
+        def __mul__(self, other: Operand) -> "Variable": ...
+        def __rmul__(self, other: Operand) -> "Variable": ...
+        def __truediv__(self, other: Operand) -> "Variable": ...
+        def __rtruediv__(self, other: Operand) -> "Variable": ...
+        def __pow__(self, exponent: float) -> "Variable": ...
+        def __neg__(self) -> "Variable": ...
+        def __matmul__(self, other: Operand) -> "Variable": ...
+        def __rmatmul__(self, other: Operand) -> "Variable": ...
+        def reshape(self, *shape: int | tuple[int, ...]) -> "Variable": ...
+        def transpose(self, *axes: int) -> "Variable": ...
+        @property
+        def T(self) -> "Variable": ...
+        def sum(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> "Variable": ...
+        def mean(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> "Variable": ...
+
+
+def as_array(value: Any) -> Any:
+    """Return a 0-d array for a scalar, Python's or numpy's, and anything else as it is (step 9, used by 11)."""
+    if type(value) is np.ndarray:
+        return value
+    return np.array(value) if np.isscalar(value) else value
+
+
+def as_variable(value: Operand) -> Variable:
+    """Return `value` if it is a variable, and a new leaf holding it as an array otherwise.
+
+    Raises
+    ------
+    TypeError
+        When `value` is neither a variable, an array nor a scalar.
+    """
+    return value if isinstance(value, Variable) else Variable(as_array(value))
