@@ -1,0 +1,1 @@
+"""What the numbers mean: predictions, statistics, comparison. Pure functions of numbers."""

@@ -1,0 +1,90 @@
+"""Experiment: the declaration that a script makes."""
+
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from toolkit.trials import MEASURES, Level, Measure
+
+if TYPE_CHECKING:
+    from toolkit.analysis.predictions import Prediction
+    from toolkit.analysis.results import Results
+    from toolkit.report import Figure, Finding
+
+__all__ = ["Experiment"]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One question: a workload, the factors that are varied, and what is drawn and said of the outcome.
+
+    The docstring of the script's module is the question: its first line is shown as the title.
+
+    Attributes
+    ----------
+    workload : callable
+        ``workload(trial, **levels_and_constants)``. What it returns is held alive until the readings at the end
+        are taken. A factor named like a toggle of `Config` sets that toggle; `gc`, `malloc`, `python` and
+        `engine` set the environment of the trial; every other factor reaches the workload by keyword.
+    factors : mapping of str to sequence of levels
+        Every combination is a cell.
+    constants : mapping of str to level
+        Given to the workload beside the factors.
+    measures : sequence of {"resident", "traced", "timed"}
+        The kinds of trial that each cell gets.
+    replicates : mapping of measure to int
+        How often each cell is run in each measure.
+    profiles : mapping of str to mapping
+        What the profiles "smoke" and "full" change: levels of factors, constants, or "replicates".
+    where : callable, optional
+        ``where(cell)`` is false for a cell to leave out; `cell` maps factors and constants to levels.
+    predict : callable, optional
+        ``predict(cell, interpreter)`` returns a `Prediction`, or None where theory has no answer. `interpreter`
+        maps "python" to the version and "gc_threshold0" to "gc_threshold2" to the collector's thresholds.
+    figures : callable, optional
+        ``figures(results)`` yields `Figure` objects. Heavy imports belong inside the function.
+    findings : callable, optional
+        ``findings(results)`` yields `Finding` objects: sentences with numbers.
+    deadline_seconds : float
+        After which one trial is ended.
+    seed : int
+        Of the random generator that workloads are given.
+    """
+
+    workload: Callable[..., object]
+    factors: Mapping[str, Sequence[Level]]
+    constants: Mapping[str, Level] = field(default_factory=dict)
+    measures: Sequence[Measure] = MEASURES
+    replicates: Mapping[Measure, int] = field(
+        default_factory=lambda: {"resident": 3, "traced": 1, "timed": 5},
+    )
+    profiles: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    where: Callable[[Mapping[str, Level]], bool] | None = None
+    predict: "Callable[[Mapping[str, Level], Mapping[str, Level]], Prediction | None] | None" = None
+    figures: "Callable[[Results], Iterable[Figure]] | None" = None
+    findings: "Callable[[Results], Iterable[Finding]] | None" = None
+    deadline_seconds: float = 120.0
+    seed: int = 0
+
+    @property
+    def script(self) -> Path:
+        """The script that made this declaration."""
+        return Path(self.workload.__code__.co_filename).resolve()
+
+    @property
+    def name(self) -> str:
+        """The name everywhere: that of the script without its ending."""
+        return self.script.stem
+
+    @property
+    def question(self) -> str:
+        """The docstring of the script."""
+        return (self.workload.__globals__.get("__doc__") or self.name).strip()
+
+    def main(self) -> None:
+        """Run this experiment as ``toolkit run SCRIPT`` does, with the options of the command line; then exit."""
+        from toolkit.cli import main
+
+        main(["run", str(self.script), *sys.argv[1:]])

@@ -1,0 +1,100 @@
+"""What a trial is, and what comes of it."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+Level: TypeAlias = bool | int | float | str
+Measure: TypeAlias = Literal["resident", "traced", "timed"]
+Status: TypeAlias = Literal["ok", "error", "mem-error", "exit", "bad-result", "timeout", "crash", "killed"]
+
+MEASURES: tuple[Measure, ...] = ("resident", "traced", "timed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One run of a workload at one combination of levels, to be done in a process of its own.
+
+    Attributes
+    ----------
+    experiment : str
+        The name of the experiment: that of its script without the ending.
+    script : str
+        The path of the script.
+    factors, constants : mapping of str to bool, int, float or str
+        The level of each factor; the values of the constants.
+    measure : {"resident", "traced", "timed"}
+        Which of the three kinds of figures it takes: each disturbs the others.
+    replicate : int
+        From 0.
+    seed : int
+        Of the random generator that the workload is given: the same in every replicate.
+    deadline_seconds : float
+        After which it is ended.
+    code_digest : str
+        SHA-256 of the code that runs in the trial, in hexadecimal.
+    """
+
+    experiment: str
+    script: str
+    factors: Mapping[str, Level]
+    constants: Mapping[str, Level]
+    measure: Measure
+    replicate: int
+    seed: int
+    deadline_seconds: float
+    code_digest: str
+
+    @property
+    def key(self) -> str:
+        """What makes this trial another one than every other: SHA-256, in hexadecimal.
+
+        Neither the path of the script nor the deadline counts, nor does the order of factors.
+        """
+        identity = [
+            self.experiment,
+            dict(self.factors),
+            dict(self.constants),
+            self.measure,
+            self.replicate,
+            self.seed,
+            self.code_digest,
+        ]
+        return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What came of a trial, also of one that failed.
+
+    Attributes
+    ----------
+    status : str
+        "ok", or how it failed.
+    exit_code : int or None
+        Of its process; the negated signal number where a signal ended it.
+    message : str
+        The last of what it wrote to standard error.
+    metrics : mapping of str to int or float
+        By name; the unit ends the name.
+    series : mapping of str to list of int or list of float
+        Metrics over time; those of one probe have one length.
+    conditions : mapping of str to str, int, float or bool
+        Under what the figures were taken: interpreter, gc thresholds, address randomisation, whether a probe
+        is exact on this platform, the basis of the prediction.
+    started_at : float
+        Seconds since 1970.
+    elapsed_seconds : float
+        From start to end of its process.
+    """
+
+    status: Status
+    exit_code: int | None
+    message: str = ""
+    metrics: Mapping[str, int | float] = field(default_factory=dict)
+    series: Mapping[str, list[int] | list[float]] = field(default_factory=dict)
+    conditions: Mapping[str, Level] = field(default_factory=dict)
+    started_at: float
+    elapsed_seconds: float
