@@ -75,15 +75,15 @@ echo 'Setting up .venv with $(BASE_PYTHON) (once, about a minute) ...'
 "$(BASE_PYTHON)" -m venv --clear .venv
 endef
 
+PIP = .venv/bin/python -m pip --disable-pip-version-check install -qq
 # The mark goes only when pip has ended well: pip takes a package copied halfway for a whole one.
-PIP = touch .venv/unfinished && .venv/bin/python -m pip --disable-pip-version-check install -qq
-DONE = rm .venv/unfinished && pwd -P >$@
+LOCKED = touch .venv/unfinished && $(PIP) --require-hashes --only-binary :all: -r $(1) && rm .venv/unfinished
 
 .venv/installed: pyproject.toml requirements.lock $(if $(SOUND),,FORCE)
-	$(if $(SOUND),echo 'Bringing .venv up to date with the lock file ...',$(NEW_VENV))
-	$(PIP) --require-hashes --only-binary :all: -r requirements.lock
-	$(PIP) --no-build-isolation --no-deps -e . && $(DONE)
+	$(if $(SOUND),echo 'Bringing .venv up to date ...',$(NEW_VENV))
+	$(call LOCKED,requirements.lock)
+	$(PIP) --no-build-isolation --no-deps -e . && pwd -P >$@
 
 .venv/installed-dev: requirements-dev.lock .venv/installed
-	echo 'Adding the tools for tests and checks to .venv (about half a minute) ...'
-	$(PIP) --require-hashes --only-binary :all: -r requirements-dev.lock && $(DONE)
+	echo 'Adding the tools for tests and checks to .venv (at first about half a minute) ...'
+	$(call LOCKED,requirements-dev.lock) && touch $@
