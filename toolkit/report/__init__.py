@@ -1,0 +1,241 @@
+"""What a report is made of: findings, figures, tables, sections. A format turns a document into files."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Drawing
+
+FindingStatus: TypeAlias = Literal["confirmed", "deviates", "observed"]
+Unit: TypeAlias = Literal["", "bytes", "seconds", "count", "pages", "percent", "S"]
+Value: TypeAlias = bool | int | float | str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """A sentence with numbers, computed from the store.
+
+    Attributes
+    ----------
+    sentence : str
+        Plain text.
+    status : {"confirmed", "deviates", "observed"}
+        Whether it is what was expected; "observed" where nothing was.
+    figure, expected, measured : str, optional
+        Where all three are given, the finding is also a row of the table of what the report must show:
+        the figure in question, what it must be, and what it is.
+    """
+
+    sentence: str
+    status: FindingStatus = "observed"
+    figure: str = ""
+    expected: str = ""
+    measured: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """A figure that a script yields, not yet drawn.
+
+    Attributes
+    ----------
+    name : str
+        Of its file, without ending; unique in its experiment.
+    title : str
+        What is seen, in a sentence.
+    caption : str
+        How to read it.
+    alt : str
+        What it shows, in words and numbers, for those who do not see it.
+    draw : callable or None
+        Returns the drawing: a matplotlib figure made without pyplot. None where the store holds nothing to
+        draw it from; `alt` then says what is missing.
+    """
+
+    name: str
+    title: str
+    caption: str
+    alt: str
+    draw: "Callable[[], Drawing] | None"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """A figure that has been drawn.
+
+    Attributes
+    ----------
+    stem : str
+        The name of its files without ending, unique in the report.
+    title, caption, alt : str
+        As in `Figure`.
+    svg, inline_svg : str
+        The figure as a file of its own, and as an element for a page that holds other figures too.
+        Both empty where the store holds nothing to draw it from.
+    png : bytes
+        The figure in pixels.
+    """
+
+    stem: str
+    title: str
+    caption: str
+    alt: str
+    svg: str = ""
+    inline_svg: str = ""
+    png: bytes = b""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """A column of a table.
+
+    Attributes
+    ----------
+    name : str
+        Its heading.
+    unit : {"", "bytes", "seconds", "count", "pages", "percent", "S"}
+        Of its raw values; empty for levels and words.
+    detail : bool
+        True for a column that only the CSV file has.
+    """
+
+    name: str
+    unit: Unit = ""
+    detail: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Raw values: each format shows them in its own way.
+
+    Attributes
+    ----------
+    stem : str
+        The name of its CSV file without ending, unique in the report.
+    title : str
+        What the rows are.
+    columns : tuple of Column
+    rows : tuple of tuple
+        A value a column, in the unit of the column; None where there is none.
+    """
+
+    stem: str
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Value, ...], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """A trial that failed.
+
+    Attributes
+    ----------
+    trial : str
+        Its levels, measure and replicate.
+    status : str
+        How it failed.
+    exit_code : int or None
+    message : str
+        The end of what it wrote to standard error.
+    """
+
+    trial: str
+    status: str
+    exit_code: int | None
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """One experiment.
+
+    Attributes
+    ----------
+    anchor : str
+        Its name as the target of a link, unique in the report.
+    experiment : str
+        Its name in the store.
+    title : str
+    question : tuple of str
+        Paragraphs.
+    method : tuple of (str, str)
+        How it was measured: what, and its value.
+    machine : tuple of (str, str)
+        Where it ran, in the same form.
+    findings : tuple of Finding
+    pictures : tuple of Picture
+    tables : tuple of Table
+    failures : tuple of Failure
+    notes : tuple of str
+        What the reader must know to read the numbers right: trials left out, parts that could not be made.
+    commands : tuple of str
+        What to type to have the same again.
+    """
+
+    anchor: str
+    experiment: str
+    title: str
+    question: tuple[str, ...] = ()
+    method: tuple[tuple[str, str], ...] = ()
+    machine: tuple[tuple[str, str], ...] = ()
+    findings: tuple[Finding, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+    tables: tuple[Table, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    notes: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """A probe's datasheet, for the appendix.
+
+    Attributes
+    ----------
+    probe : str
+    rows : tuple of (str, str)
+        What it includes, excludes, keeps alive and so on.
+    """
+
+    probe: str
+    rows: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """The whole report, the same for every format.
+
+    Attributes
+    ----------
+    title : str
+    facts : tuple of (str, str)
+        Where and when it ran.
+    findings : tuple of Finding
+        Those of the report as a whole; each section has its own.
+    required : Table or None
+        What the report must show, and whether it does.
+    sections : tuple of Section
+    methods : tuple of Method
+    glossary : tuple of (str, str)
+    notes : tuple of str
+        What holds for the whole store, such as damaged rows.
+    """
+
+    title: str
+    facts: tuple[tuple[str, str], ...] = ()
+    findings: tuple[Finding, ...] = ()
+    required: Table | None = None
+    sections: tuple[Section, ...] = ()
+    methods: tuple[Method, ...] = ()
+    glossary: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+
+class Format(Protocol):
+    """A module of the folder `formats`; the file's name is the name of the format."""
+
+    @staticmethod
+    def render(document: Document) -> Mapping[str, bytes]:
+        """Return the files of this format: contents by path, relative to the folder of the report."""
