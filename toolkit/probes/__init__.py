@@ -1,0 +1,93 @@
+"""What a probe is: it reads one source of truth during a trial. A file's name is the name of its probe."""
+
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias
+
+Moment: TypeAlias = Literal["end", "dropped", "collected", "trimmed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Datasheet:
+    """What a probe's readings are worth, for people.
+
+    Attributes
+    ----------
+    includes, excludes : str
+        What the reading counts, and what it leaves out.
+    keeps_alive : str
+        What the probe itself holds during the trial.
+    unit : str
+        Of the readings.
+    error : str
+        How far a reading may be from the truth.
+    cost : str
+        Of one reading.
+    exact_on : str
+        The platforms on which this holds; elsewhere the probe falls back to an estimate and says so.
+    disturbs : str
+        Which other readings it makes wrong.
+    """
+
+    includes: str
+    excludes: str
+    keeps_alive: str
+    unit: str
+    error: str
+    cost: str
+    exact_on: str
+    disturbs: str
+
+
+@dataclass(slots=True)
+class Position:
+    """Where the workload is: the step of its loop, from 0; -1 before the first and in workloads without a loop."""
+
+    step: int = -1
+
+
+class Probe(Protocol):
+    """Reads one source of truth between `start` and `stop`, and at the moments after.
+
+    A module of this folder offers its probe class as `PROBE` and its `Datasheet` as `DATASHEET`. A probe is made
+    with the `Position` of the trial, whose arrays of readings it allocates and touches before `start`, so that
+    recording does not move what is recorded.
+    """
+
+    #: Whether this platform gives the readings that the datasheet describes, or an estimate in their place.
+    exact: bool
+
+    def start(self) -> None:
+        """Begin: everything before this is not counted."""
+
+    def stop(self) -> None:
+        """End: the workload has returned, and its result is still alive."""
+
+    def read(self, moment: Moment) -> None:
+        """Take a reading after the end: result held, result dropped, garbage collected, allocator trimmed."""
+
+    def metrics(self) -> Mapping[str, int | float]:
+        """Return the metrics, by names that end with their unit."""
+
+    def series(self) -> Mapping[str, list[int] | list[float]]:
+        """Return the series, all of one length; an empty mapping where there is none."""
+
+
+class Watcher(Protocol):
+    """Watches the process of a trial from outside, from its start to its end.
+
+    A module of this folder offers its watcher class as `WATCHER` and its `Datasheet` as `DATASHEET`.
+    """
+
+    def start(self, process: subprocess.Popen[bytes]) -> None:
+        """Begin to watch."""
+
+    def stop(self) -> None:
+        """End: the process has ended."""
+
+    def metrics(self, began: float, ended: float, baseline_rss_bytes: int) -> Mapping[str, int | float]:
+        """Return the metrics between two times, in seconds since 1970, less the baseline."""
+
+    def series(self, began: float, ended: float, baseline_rss_bytes: int) -> Mapping[str, list[int] | list[float]]:
+        """Return the series between two times, in seconds since 1970, less the baseline."""

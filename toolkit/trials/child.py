@@ -1,0 +1,217 @@
+"""The child: one trial, in a process of its own. It loads numpy, the core, its probes, its engine, the script."""
+
+import ctypes
+import gc
+import json
+import os
+import platform
+import signal
+import sys
+import time
+import tracemalloc
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import fields
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from toolkit.core.config import Config, using_config
+from toolkit.experiment import Experiment
+from toolkit.probes import Moment, Position, Probe
+from toolkit.trials.collecting import collecting
+from toolkit.trials.reserve import Reserve
+from toolkit.trials.result import write_result
+from toolkit.trials.running import RunningTrial
+
+#: The probes of each measure, in the order in which they start; the last to start disturbs the others least.
+PROBES = {
+    "resident": ("clock", "collector", "resident"),
+    "traced": ("clock", "collector", "traced"),
+    "timed": ("collector", "clock"),
+}
+#: Factors that set the environment of a trial and do not reach its workload.
+ENVIRONMENT_FACTORS = ("gc", "malloc", "python", "engine")
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main(spec_path: str, result_path: str) -> None:
+    """Do the trial that the JSON file at `spec_path` describes and write its result to `result_path`."""
+    _die_with_parent()
+    spec = json.loads(Path(spec_path).read_text(encoding="utf-8"))
+    experiment = load_script(Path(spec["script"]))
+    result = _measure(experiment, spec)
+    write_result(Path(result_path), result)
+
+
+def load_script(path: Path) -> Experiment:
+    """Import the script at `path` and return its ``EXPERIMENT``.
+
+    Raises
+    ------
+    TypeError
+        When it declares none.
+    """
+    # The experiment's functions are found again under this name when a traceback is printed.
+    module_spec = spec_from_file_location(f"experiments.{path.stem}", path)
+    if module_spec is None or module_spec.loader is None:
+        raise TypeError(f"{path} is not a Python file")
+    module = module_from_spec(module_spec)
+    module_spec.loader.exec_module(module)
+    experiment = getattr(module, "EXPERIMENT", None)
+    if not isinstance(experiment, Experiment):
+        raise TypeError(f"{path} declares no EXPERIMENT = Experiment(...)")
+    return experiment
+
+
+def _measure(experiment: Experiment, spec: Mapping[str, Any]) -> dict[str, Any]:
+    levels = {**spec["constants"], **spec["factors"]}
+    toggles = {toggle.name for toggle in fields(Config)}
+    arguments = {
+        name: level
+        for name, level in levels.items()
+        if name not in toggles and name not in ENVIRONMENT_FACTORS
+    }
+    settings = {name: level for name, level in levels.items() if name in toggles}
+    trial = RunningTrial(spec["seed"])
+    probes = [_probe(name, trial.position) for name in PROBES[spec["measure"]]]
+    engine = import_module(f"toolkit.engines.{levels.get('engine', 'core')}").ENGINE
+    _warm_up(engine.warm_up, probes)
+    reserve = Reserve()
+
+    def run() -> object:
+        return experiment.workload(trial, **arguments)
+
+    with using_config(**settings):
+        settle()
+        for _ in range(2):
+            reserve.take()
+            reserve.give()
+        gc_count = gc.get_count()[0]
+        total = _total_traced_peak(run, str(levels.get("gc", "default"))) if spec["measure"] == "traced" else {}
+        with collecting(str(levels.get("gc", "default"))):
+            began = time.time()
+            with ExitStack() as stopping:
+                for probe in probes:
+                    probe.start()
+                    stopping.callback(probe.stop)
+                held = run()
+            ended = time.time()
+            _read(probes, "end")
+            del held
+            _read(probes, "dropped")
+        gc.collect()
+        _read(probes, "collected")
+        reserve.take()
+        trim()
+        _read(probes, "trimmed")
+    metrics = {name: value for probe in probes for name, value in probe.metrics().items()}
+    return {
+        "metrics": {**metrics, **total, **trial.recorded},
+        "series": {name: values for probe in probes for name, values in probe.series().items()},
+        "conditions": {**_conditions(probes), "gc_count0_at_start": gc_count, "engine": engine.version},
+        "began": began,
+        "ended": ended,
+    }
+
+
+def _probe(name: str, position: Position) -> Probe:
+    probe: Probe = import_module(f"toolkit.probes.{name}").PROBE(position)
+    return probe
+
+
+def _warm_up(run: Callable[[np.random.Generator], None], probes: list[Probe]) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(2):
+        for probe in probes:
+            probe.start()
+        run(rng)
+        for probe in reversed(probes):
+            probe.stop()
+        for moment in ("end", "dropped", "collected", "trimmed"):
+            _read(probes, moment)
+        for probe in probes:
+            probe.metrics()
+            probe.series()
+
+
+def _read(probes: list[Probe], moment: Moment) -> None:
+    for probe in probes:
+        probe.read(moment)
+
+
+def settle() -> None:
+    """Free what can be freed, so that the baseline holds nothing that could go away during the trial."""
+    gc.collect()
+    gc.collect()
+    trim()
+
+
+def trim() -> None:
+    """Let glibc's malloc hand free pages back to the kernel (`malloc_trim`); other allocators have no such call."""
+    if sys.platform == "linux" and hasattr(_LIBC, "malloc_trim"):
+        _LIBC.malloc_trim(0)
+
+
+_LIBC = ctypes.CDLL(None)
+
+
+def _total_traced_peak(run: Callable[[], object], gc_level: str) -> dict[str, int]:
+    """Run the workload in a copy of this process, and return the traced peak there, Python's objects included.
+
+    tracemalloc keeps one peak, so array data alone and everything together take two runs. A copy starts both
+    from the same state, down to the collector's counters.
+    """
+    if not hasattr(os, "fork"):
+        return {}
+    receiving, sending = os.pipe()
+    process_id = os.fork()
+    if process_id == 0:
+        try:
+            tracemalloc.start()
+            tracemalloc.clear_traces()
+            with collecting(gc_level):
+                held = run()
+            os.write(sending, str(tracemalloc.get_traced_memory()[1]).encode())
+            del held
+        finally:
+            # The copy must not go on into what its original does after the fork.
+            os._exit(0)
+    os.close(sending)
+    with os.fdopen(receiving) as pipe:
+        peak = pipe.read()
+    os.waitpid(process_id, 0)
+    # A workload that fails there fails here as well, and is reported from here.
+    return {"peak_traced_total_bytes": int(peak)} if peak else {}
+
+
+def _conditions(probes: list[Probe]) -> dict[str, Any]:
+    thresholds = gc.get_threshold()
+    return {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        **{f"gc_threshold{generation}": threshold for generation, threshold in enumerate(thresholds)},
+        "exact_probe": all(probe.exact for probe in probes),
+        "address_randomisation": not _randomisation_is_off(),
+    }
+
+
+def _randomisation_is_off() -> bool:
+    no_randomisation = 0x0040000  # ADDR_NO_RANDOMIZE, linux/personality.h
+    try:
+        return bool(int(Path("/proc/self/personality").read_text(), 16) & no_randomisation)
+    except OSError:
+        return False
+
+
+def _die_with_parent() -> None:
+    if sys.platform != "linux":
+        return
+    parent = os.getppid()
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if parent != os.getppid():
+        os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,82 @@
+"""Room for the interpreter's small objects, resident before the baseline.
+
+A node of a graph is a few hundred bytes of Python objects beside its arrays. On pages that were not resident
+before, those objects move the resident set by an amount that depends on how the allocators happen to pack them.
+In a process that has been at work for a while they find room on pages that are resident already. The reserve
+brings a fresh process into that state, so that the resident set moves by arrays alone; what the objects take is
+told by the traced measure, to the byte.
+"""
+
+import ctypes
+import sys
+
+#: Python's own allocator (Objects/obmalloc.c): room in arenas of 1 MiB, taken as the largest blocks it serves.
+_PYTHON_BYTES = 16 << 20
+_PYTHON_BLOCK_BYTES = 512
+_PYTHON_ALIGNMENT_BYTES = 16
+_POOL_BYTES = 16 << 10
+_ARENA_BYTES = 1 << 20
+#: The C library's allocator, from which numpy takes the shape and strides of each array.
+#: A block is too small to ever serve an array that is measured by its pages (the mmap threshold is 64 KiB).
+_C_BYTES = 4 << 20
+_C_BLOCK_BYTES = 16 << 10
+
+
+class Reserve:
+    """Takes room and gives it back: the pages stay resident, and whoever asks next gets them.
+
+    It is exact with CPython's allocator and glibc's malloc; with others it is merely a warm-up.
+    """
+
+    def __init__(self) -> None:
+        self._blocks: list[bytes | None] = [None] * (_PYTHON_BYTES // _PYTHON_BLOCK_BYTES)
+        # Python fills the arena with the fewest free pools first. Blocks that are never given back make that one
+        # of ours, and not the last one, part of which was never touched; they also keep ours from being unmapped.
+        arena = _ARENA_BYTES // _PYTHON_BLOCK_BYTES
+        self._pinned = range(0, len(self._blocks) - arena, arena // 8)
+        self._pointers = (ctypes.c_void_p * (_C_BYTES // _C_BLOCK_BYTES))()
+        self._libc = ctypes.CDLL(None) if sys.platform != "win32" else None
+        if self._libc is not None:
+            self._libc.malloc.restype = ctypes.c_void_p
+            self._libc.malloc.argtypes = [ctypes.c_size_t]
+            self._libc.free.argtypes = [ctypes.c_void_p]
+
+    def take(self) -> None:
+        """Take the room: as much as the workload has left free of it, and as much more as it has not."""
+        _fill_started_pools()
+        header = sys.getsizeof(b"")
+        for position, block in enumerate(self._blocks):
+            if block is None:
+                self._blocks[position] = bytes(_PYTHON_BLOCK_BYTES - header)
+        if self._libc is not None:
+            for position, pointer in enumerate(self._pointers):
+                if not pointer:
+                    self._pointers[position] = self._libc.malloc(_C_BLOCK_BYTES)
+                    ctypes.memset(self._pointers[position], 0, _C_BLOCK_BYTES)
+
+    def give(self) -> None:
+        """Give the room back to the allocators, for small objects to be put in."""
+        for position in range(len(self._blocks)):
+            if position not in self._pinned:
+                self._blocks[position] = None
+        if self._libc is not None:
+            # Every second block stays, so that the free ones never grow together into room for an array.
+            for position in range(0, len(self._pointers) - 1, 2):
+                self._libc.free(self._pointers[position])
+                self._pointers[position] = None
+
+
+def _fill_started_pools() -> None:
+    # A pool serves blocks of one size and is touched block by block: those begun at the baseline are used up.
+    blocks: list[object] = []
+    for size in range(_PYTHON_ALIGNMENT_BYTES, _PYTHON_BLOCK_BYTES + 1, _PYTHON_ALIGNMENT_BYTES):
+        for count in range(_POOL_BYTES // size):
+            blocks.append(_block(size, count))
+
+
+def _block(size: int, count: int) -> object:
+    if size == 16:
+        return object()
+    if size == 32:
+        return (1 << 29) + count  # an int of one digit, beyond those that Python keeps at hand
+    return bytes(size - sys.getsizeof(b""))

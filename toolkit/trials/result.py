@@ -1,0 +1,51 @@
+"""The result that a child hands back: magic, length, SHA-256 and JSON. Nothing that could run is ever read."""
+
+import hashlib
+import json
+import os
+import struct
+from pathlib import Path
+from typing import Any
+
+_MAGIC = b"toolkit result 1"
+_HEADER = struct.Struct(f">{len(_MAGIC)}sQ32s")
+
+
+class BadResult(ValueError):
+    """A result is missing, cut short or damaged."""
+
+
+def write_result(path: Path, result: dict[str, Any]) -> None:
+    """Write `result` whole or not at all.
+
+    Raises
+    ------
+    ValueError
+        When it holds a number that JSON does not have: NaN or an infinity.
+    """
+    body = json.dumps(result, allow_nan=False).encode()
+    partial = path.with_suffix(".partial")
+    partial.write_bytes(_HEADER.pack(_MAGIC, len(body), hashlib.sha256(body).digest()) + body)
+    os.replace(partial, path)
+
+
+def read_result(path: Path) -> dict[str, Any]:
+    """Read what `write_result` wrote.
+
+    Raises
+    ------
+    BadResult
+        When there is nothing, or it is not what was written.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise BadResult("the trial ended without a result") from None
+    if len(content) < _HEADER.size:
+        raise BadResult("the result is cut short")
+    magic, length, digest = _HEADER.unpack_from(content)
+    body = content[_HEADER.size :]
+    if magic != _MAGIC or length != len(body) or digest != hashlib.sha256(body).digest():
+        raise BadResult("the result is damaged")
+    result: dict[str, Any] = json.loads(body)
+    return result
