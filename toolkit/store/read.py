@@ -1,0 +1,206 @@
+"""What a store holds, as numbers to analyse."""
+
+import warnings
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from toolkit.store import BadStore, Contents, Damage, DamagedRows, Row, Run
+from toolkit.store.encoding import Samples, unpack
+from toolkit.store.rows import read_row, read_rows, read_runs
+from toolkit.store.schema import open_for_reading, plain_errors, store_path
+
+__all__ = ["frame", "load", "read_store", "series"]
+
+#: The columns that every frame has: before the levels, before the metrics, and after them.
+_FIRST = {"experiment": "string"}
+_MIDDLE = {"measure": "string", "replicate": "Int64", "status": "string", "exit_code": "Int64"}
+_LAST = {
+    "key": "string",
+    "seed": "Int64",
+    "started_at": "float64",
+    "elapsed_seconds": "float64",
+    "code_digest": "string",
+    "run": "Int64",
+}
+
+
+def load(results_dir: str | Path, *, every_code: bool = False) -> pd.DataFrame:
+    """Return a row per trial, as `frame` makes it from what `read_store` finds.
+
+    Parameters
+    ----------
+    results_dir : path
+        The folder that holds ``results.db``.
+    every_code : bool
+        True to have also the trials of code that has changed since.
+
+    Raises
+    ------
+    BadStore
+        When the file is missing, damaged, foreign or of a newer version.
+
+    Warns
+    -----
+    DamagedRows
+        When rows had to be left out, naming them.
+    """
+    contents = read_store(results_dir, every_code=every_code)
+    if contents.damaged:
+        warnings.warn("; ".join(map(str, contents.damaged)), DamagedRows, stacklevel=2)
+    return frame(contents.rows)
+
+
+def read_store(results_dir: str | Path, *, every_code: bool = False) -> Contents:
+    """Return the runs and trials of a store, and name what is damaged.
+
+    Parameters
+    ----------
+    results_dir : path
+        The folder that holds ``results.db``.
+    every_code : bool
+        False to leave out trials of code that has changed since: of each experiment those are taken whose
+        code is that of its most recently started trial.
+
+    Raises
+    ------
+    BadStore
+        When the file is missing, damaged as a whole, foreign or of a newer version.
+    """
+    path = store_path(results_dir)
+    with plain_errors(path, writing=False), closing(open_for_reading(path)) as connection:
+        # One transaction, so that a run that is going on cannot change the file between the two readings.
+        connection.execute("BEGIN")
+        found = [*read_runs(connection), *read_rows(connection)]
+    rows = [one for one in found if isinstance(one, Row)]
+    if not every_code:
+        rows = _of_newest_code(rows)
+    return Contents(
+        runs=tuple(one for one in found if isinstance(one, Run)),
+        rows=tuple(sorted(rows, key=_place)),
+        damaged=tuple(one for one in found if isinstance(one, Damage)),
+    )
+
+
+def series(results_dir: str | Path, key: str) -> dict[str, Samples]:
+    """Return the series of one trial by name: int64 or float64 arrays.
+
+    Raises
+    ------
+    KeyError
+        When the store has no trial with that key.
+    BadStore
+        When that trial is damaged, or `read_store` could not read the store either.
+    """
+    path = store_path(results_dir)
+    with plain_errors(path, writing=False), closing(open_for_reading(path)) as connection:
+        found = read_row(connection, key)
+    if found is None:
+        raise KeyError(key)
+    row, packed = found
+    if isinstance(row, Damage):
+        raise BadStore(f"{path}: {row}")
+    try:
+        return {name: unpack(one) for name, one in packed.items()}
+    except ValueError as error:
+        raise BadStore(f"{path}: trial {key[:12]}: {error}") from error
+
+
+def frame(rows: Sequence[Row]) -> pd.DataFrame:
+    """Return a row per trial, in the order given.
+
+    The columns are experiment, those of the levels (factors and constants), measure, replicate, status,
+    exit_code, those of the metrics, key, seed, started_at (seconds since 1970), elapsed_seconds, code_digest
+    and run. What a trial does not have is NA.
+
+    Integers are Int64 and never pass through a float; names that end in ``_seconds`` and all other numbers are
+    float64; a column of only true and false is boolean, one of only text string; labels mixed with numbers stay
+    objects.
+
+    A name that is a level of one trial and a metric of another, or that is one of the fixed columns, has no
+    column of its own: the levels go to ``factor.NAME`` and the metrics to ``metric.NAME``.
+    """
+    levels = [{**row.constants, **row.factors} for row in rows]
+    metrics = [row.metrics for row in rows]
+    level_names = {name for one in levels for name in one}
+    metric_names = {name for one in metrics for name in one}
+    taken = {*_FIRST, *_MIDDLE, *_LAST}
+    level_columns = _columns("factor", level_names, taken | metric_names)
+    metric_columns = _columns("metric", metric_names, taken | level_names | level_columns.keys())
+    return pd.DataFrame(
+        {
+            **_fixed(rows, _FIRST),
+            **_gathered(levels, level_columns),
+            **_fixed(rows, _MIDDLE),
+            **_gathered(metrics, metric_columns),
+            **_fixed(rows, _LAST),
+        }
+    )
+
+
+def _columns(kind: str, names: Collection[str], taken: Collection[str]) -> dict[str, str]:
+    """Return by the column that it gets the name of each level or metric."""
+    columns: dict[str, str] = {}
+    for name in sorted(names):
+        column = name
+        while column in taken or column in columns or (column != name and column in names):
+            column = f"{kind}.{column}"
+        columns[column] = name
+    return columns
+
+
+def _fixed(rows: Sequence[Row], dtypes: Mapping[str, str]) -> dict[str, "pd.Series[Any]"]:
+    return {name: _series([getattr(row, name) for row in rows], dtype) for name, dtype in dtypes.items()}
+
+
+def _gathered(
+    mappings: Sequence[Mapping[str, Any]], columns: Mapping[str, str]
+) -> dict[str, "pd.Series[Any]"]:
+    gathered = {}
+    for column, name in columns.items():
+        values = [mapping.get(name) for mapping in mappings]
+        gathered[column] = _series(values, _dtype(name, {type(value) for value in values} - {type(None)}))
+    return gathered
+
+
+def _series(values: Sequence[Any], dtype: str) -> "pd.Series[Any]":
+    return pd.Series([pd.NA if value is None else value for value in values], dtype=dtype)
+
+
+def _dtype(name: str, kinds: set[type]) -> str:
+    if kinds == {bool}:
+        return "boolean"
+    if kinds == {str}:
+        return "string"
+    if kinds == {int} and not name.endswith("_seconds"):
+        return "Int64"
+    return "float64" if kinds <= {int, float} else "object"
+
+
+def _of_newest_code(rows: Sequence[Row]) -> list[Row]:
+    newest: dict[str, tuple[float, str]] = {}
+    for row in rows:
+        newest[row.experiment] = max(
+            newest.get(row.experiment, (-np.inf, "")), (row.started_at, row.code_digest)
+        )
+    return [row for row in rows if row.code_digest == newest[row.experiment][1]]
+
+
+def _place(row: Row) -> tuple[object, ...]:
+    """Return where a row stands among others, whatever the order in which they were stored."""
+    return (
+        row.experiment,
+        _ordered(row.factors),
+        _ordered(row.constants),
+        row.measure,
+        row.replicate,
+        row.key,
+    )
+
+
+def _ordered(levels: Mapping[str, Any]) -> list[tuple[str, bool, Any]]:
+    return [(name, isinstance(level, str), level) for name, level in sorted(levels.items())]

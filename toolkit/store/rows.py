@@ -1,0 +1,118 @@
+"""Reading rows and telling the whole from the damaged."""
+
+import json
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from toolkit.store import Damage, Row, Run
+from toolkit.store.encoding import Fingerprint, Packed, check_values, digest_of, without_surrogates
+from toolkit.store.schema import RUN_CELLS, TRIAL_CELLS
+
+__all__ = ["LEVEL_KINDS", "METRIC_KINDS", "read_row", "read_rows", "read_runs"]
+
+LEVEL_KINDS = (bool, int, float, str)
+METRIC_KINDS = (bool, int, float)
+_KINDS = {
+    "factors": LEVEL_KINDS,
+    "constants": LEVEL_KINDS,
+    "metrics": METRIC_KINDS,
+    "conditions": LEVEL_KINDS,
+}
+
+#: The types of `TRIAL_CELLS`; there may be no exit code.
+_TYPES = (str, int, str, str, int, int, str, int, str, str, str, str, str, str, float, float)
+_TYPES_WITHOUT_EXIT_CODE = (*_TYPES[:7], type(None), *_TYPES[8:])
+
+_SELECT_RUN = f"SELECT {', '.join(RUN_CELLS)}, digest FROM run"
+_SELECT_TRIAL = f"SELECT {', '.join(TRIAL_CELLS)}, digest FROM trial"
+_SELECT_SERIES = "SELECT trial, name, dtype, count, data FROM series"
+
+#: Mappings by the JSON they were read from: most trials share factors, constants and conditions with others.
+_Known = dict[tuple[str, str], Mapping[str, Any]]
+
+
+def read_runs(connection: sqlite3.Connection) -> Iterator[Run | Damage]:
+    """Yield every run in the order in which they began, or what is wrong with it."""
+    for *cells, digest in connection.execute(f"{_SELECT_RUN} ORDER BY id"):
+        run_id, started_at, ended_at, description = cells
+        try:
+            _check_digest(cells, {}, digest)
+            yield Run(id=run_id, started_at=started_at, ended_at=ended_at, description=_parsed(description))
+        except (TypeError, ValueError, RecursionError) as error:
+            yield Damage(table="run", name=str(run_id), reason=str(error))
+
+
+def read_rows(connection: sqlite3.Connection) -> Iterator[Row | Damage]:
+    """Yield every trial in the order in which they were stored, or what is wrong with it.
+
+    The bytes of every series are read, one at a time: the digest of a trial covers them.
+    """
+    fingerprints: defaultdict[object, dict[str, Fingerprint]] = defaultdict(dict)
+    for key, name, *packed in connection.execute(_SELECT_SERIES):
+        fingerprints[key][name] = Packed(*packed).fingerprint
+    known: _Known = {}
+    for cells in connection.execute(f"{_SELECT_TRIAL} ORDER BY id"):
+        yield _row(cells, fingerprints.get(cells[0], {}), known)
+
+
+def read_row(connection: sqlite3.Connection, key: str) -> tuple[Row | Damage, dict[str, Packed]] | None:
+    """Return one trial, or what is wrong with it, and its series; None when there is no such trial."""
+    cells = connection.execute(f"{_SELECT_TRIAL} WHERE key = ?", (key,)).fetchone()
+    if cells is None:
+        return None
+    found = connection.execute(f"{_SELECT_SERIES} WHERE trial = ? ORDER BY name", (key,))
+    series = {name: Packed(*packed) for _, name, *packed in found}
+    return _row(cells, {name: packed.fingerprint for name, packed in series.items()}, {}), series
+
+
+def _row(cells: Sequence[Any], fingerprints: Mapping[str, Fingerprint], known: _Known) -> Row | Damage:
+    *values, digest = cells
+    try:
+        _check_digest(values, fingerprints, digest)
+        # From here on only a file that the store did not write can fail.
+        if tuple(map(type, values)) not in (_TYPES, _TYPES_WITHOUT_EXIT_CODE):
+            raise ValueError("has a cell of a type that the store does not write")
+        fields = dict(zip(TRIAL_CELLS, values, strict=True))
+        check_values({name: fields[name] for name in ("started_at", "elapsed_seconds")}, (float,))
+        for name, kinds in _KINDS.items():
+            text = fields[name]
+            if (name, text) not in known:
+                mapping = _parsed(text)
+                check_values(mapping, kinds)
+                known[name, text] = mapping
+            fields[name] = known[name, text]
+        return Row(**fields)
+    except (TypeError, ValueError, RecursionError) as error:
+        return Damage(table="trial", name=str(values[0]), reason=str(error))
+
+
+def _check_digest(cells: Sequence[object], fingerprints: Mapping[str, Fingerprint], digest: object) -> None:
+    try:
+        whole = digest_of(cells, fingerprints) == digest
+    except (TypeError, ValueError):
+        whole = False
+    if not whole:
+        raise ValueError("is not what was written")
+
+
+def _parsed(text: str) -> Mapping[str, Any]:
+    """Return the mapping that a JSON text holds; it is shared, so nobody may change it."""
+    value = json.loads(text)
+    if not isinstance(value, dict):
+        raise ValueError("holds JSON that is no mapping")
+    if "\\ud" in text:
+        value = _printable(value)
+    return MappingProxyType(value)
+
+
+def _printable(value: Any) -> Any:
+    if isinstance(value, str):
+        return without_surrogates(value)
+    if isinstance(value, list):
+        return [_printable(item) for item in value]
+    if isinstance(value, dict):
+        return {without_surrogates(name): _printable(item) for name, item in value.items()}
+    return value

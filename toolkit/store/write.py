@@ -1,0 +1,217 @@
+"""The one writer: what is stored once is never lost, and nobody else writes meanwhile."""
+
+import fcntl
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from toolkit.store import Row, StoreError, StoreLocked
+from toolkit.store.encoding import Packed, canonical_json, check_values, digest_of, pack, without_surrogates
+from toolkit.store.rows import LEVEL_KINDS, METRIC_KINDS, read_row, read_rows
+from toolkit.store.schema import RUN_CELLS, TRIAL_CELLS, open_for_writing, plain_errors, store_path
+from toolkit.trials import Outcome, Trial
+
+__all__ = ["Writer"]
+
+_INSERT_RUN = f"INSERT INTO run ({', '.join(RUN_CELLS)}, digest) VALUES (?, ?, ?, ?, ?)"
+_INSERT_TRIAL = f"INSERT INTO trial ({', '.join(TRIAL_CELLS)}, digest) VALUES ({'?, ' * len(TRIAL_CELLS)}?)"
+_INSERT_SERIES = "INSERT INTO series (trial, name, dtype, count, data) VALUES (?, ?, ?, ?, ?)"
+
+
+class Writer:
+    """Adds runs and trials to the store of a folder; a context manager that holds the store while it is open.
+
+    Each call that writes is one transaction, on the disk when the call returns: kill -9 or a power cut
+    afterwards does not lose it. The lock is that of the operating system, which frees it however the process
+    ends. On leaving, everything is in the one file, which can be copied.
+
+    Parameters
+    ----------
+    results_dir : path
+        Made on entering if it is not there.
+
+    Raises
+    ------
+    StoreLocked
+        On entering, at once, when another writer holds the store.
+    BadStore
+        On entering, when the file there is not a store of this version. It is left as it was.
+    StoreUnwritable
+        From any method, when the folder cannot be written to or the disk is full. What was stored stays.
+    """
+
+    def __init__(self, results_dir: str | Path) -> None:
+        self.path = store_path(results_dir)
+
+    def __enter__(self) -> "Writer":
+        with ExitStack() as opened, plain_errors(self.path, writing=True):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            opened.enter_context(_lock(self.path))
+            self._connection = opened.enter_context(closing(open_for_writing(self.path)))
+            self._opened = opened.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._opened:
+            try:
+                with plain_errors(self.path, writing=True):
+                    self._gather()
+            except StoreError:
+                # The error on the way out tells more; what was stored is safe in the file beside the store.
+                if error is None:
+                    raise
+
+    def begin_run(self, description: Mapping[str, Any]) -> int:
+        """Note that a run begins, and return its id.
+
+        Parameters
+        ----------
+        description : mapping
+            Who runs what where; whatever JSON can hold.
+
+        Raises
+        ------
+        ValueError
+            When it holds a number that is infinite or not a number.
+        """
+        text = canonical_json(dict(description))
+        with self._transaction():
+            (last,) = self._connection.execute("SELECT coalesce(max(id), 0) FROM run").fetchone()
+            cells = (last + 1, time.time(), None, text)
+            self._connection.execute(_INSERT_RUN, (*cells, digest_of(cells)))
+        return int(last) + 1
+
+    def end_run(self, run_id: int) -> None:
+        """Note that a run has ended, now."""
+        with self._transaction():
+            run = self._connection.execute(f"SELECT {', '.join(RUN_CELLS)} FROM run WHERE id = ?", (run_id,))
+            _, started_at, _, text = run.fetchone()
+            cells = (run_id, started_at, time.time(), text)
+            self._connection.execute(
+                "UPDATE run SET ended_at = ?, digest = ? WHERE id = ?", (cells[2], digest_of(cells), run_id)
+            )
+
+    def add(self, run_id: int, trial: Trial, outcome: Outcome) -> None:
+        """Store what came of a trial, in place of an earlier failure or a damaged row of the same trial.
+
+        A trial that is stored as "ok" stays as it is.
+
+        Raises
+        ------
+        ValueError
+            When a value is infinite or not a number or an integer beyond 64 bits, a metric in bytes or counts
+            is no integer, a name is both factor and constant, or a series is too long. Nothing is stored.
+        """
+        cells = _cells(run_id, trial, outcome)
+        series = _packed(outcome)
+        digest = digest_of(cells, {name: packed.fingerprint for name, packed in series.items()})
+        with self._transaction():
+            stored = read_row(self._connection, trial.key)
+            if stored is not None and isinstance(stored[0], Row) and stored[0].status == "ok":
+                return
+            self._connection.execute("DELETE FROM series WHERE trial = ?", (trial.key,))
+            self._connection.execute("DELETE FROM trial WHERE key = ?", (trial.key,))
+            self._connection.execute(_INSERT_TRIAL, (*cells, digest))
+            self._connection.executemany(
+                _INSERT_SERIES,
+                [(trial.key, name, one.dtype, one.count, one.data) for name, one in series.items()],
+            )
+
+    def finished_keys(self, retry_failed: bool) -> set[str]:
+        """Return the keys of the trials that need not run again.
+
+        Parameters
+        ----------
+        retry_failed : bool
+            False: every trial in the store; a failure is a result too. True: only those that ended as "ok"
+            and whose row is whole, for which every row is read.
+        """
+        with plain_errors(self.path, writing=True):
+            if not retry_failed:
+                return {key for (key,) in self._connection.execute("SELECT key FROM trial")}
+            rows = read_rows(self._connection)
+            return {row.key for row in rows if isinstance(row, Row) and row.status == "ok"}
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with plain_errors(self.path, writing=True):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._connection.execute("COMMIT")
+            except BaseException:
+                # A full disk may have rolled back already.
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    def _gather(self) -> None:
+        """Bring everything into the one file: a copy of it alone would lack the newest rows."""
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        try:
+            self._connection.execute("PRAGMA journal_mode = DELETE")
+        except sqlite3.OperationalError as error:
+            # Somebody reads just now. The file is whole already; only its next reader may leave companions.
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    # A file of its own, because SQLite locks the store with calls that flock does not see.
+    with open(path.with_name(f"{path.name}.lock"), "ab") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StoreLocked(f"another run is writing to {path}") from None
+        yield
+
+
+def _cells(run_id: int, trial: Trial, outcome: Outcome) -> tuple[object, ...]:
+    """Return the `TRIAL_CELLS` of a trial."""
+    if both := trial.factors.keys() & trial.constants.keys():
+        raise ValueError(f"{min(both)} is both a factor and a constant")
+    for values in (trial.factors, trial.constants, outcome.conditions):
+        check_values(values, LEVEL_KINDS)
+    check_values(outcome.metrics, METRIC_KINDS)
+    for name, value in outcome.metrics.items():
+        if name.endswith(("_bytes", "_count")) and not isinstance(value, int):
+            raise ValueError(f"{name} must be an integer, not {value!r}")
+    times = {"started_at": float(outcome.started_at), "elapsed_seconds": float(outcome.elapsed_seconds)}
+    check_values(times, (float,))
+    check_values({"seed": trial.seed}, (int,))
+    return (
+        trial.key,
+        run_id,
+        without_surrogates(trial.experiment),
+        trial.measure,
+        trial.replicate,
+        trial.seed,
+        outcome.status,
+        outcome.exit_code,
+        without_surrogates(outcome.message),
+        canonical_json(dict(trial.factors)),
+        canonical_json(dict(trial.constants)),
+        canonical_json(dict(outcome.metrics)),
+        canonical_json(dict(outcome.conditions)),
+        trial.code_digest,
+        # SQLite keeps no negative zero.
+        times["started_at"] + 0.0,
+        times["elapsed_seconds"] + 0.0,
+    )
+
+
+def _packed(outcome: Outcome) -> dict[str, Packed]:
+    packed = {}
+    for name, values in outcome.series.items():
+        try:
+            packed[without_surrogates(name)] = pack(values)
+        except ValueError as error:
+            raise ValueError(f"series {name}: {error}") from None
+    return packed
