@@ -128,12 +128,17 @@ def check_values(values: Mapping[str, object], kinds: Collection[type]) -> None:
         Naming the first value that is something else.
     """
     for name, value in values.items():
-        if type(value) not in kinds:
-            raise ValueError(f"{name} is of type {type(value).__name__}")
-        if isinstance(value, float) and not math.isfinite(value):
+        kind = type(value)
+        if kind not in kinds:
+            raise ValueError(f"{name} is of type {kind.__name__}")
+        if kind is float and not math.isfinite(value):  # type: ignore[arg-type]
             raise ValueError(f"{name} is {value}")
-        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        if kind is int and not -(2**63) <= value < 2**63:  # type: ignore[operator]
             raise ValueError(f"{name} does not fit 64 bits")
+
+
+#: Not in ASCII: damaged UTF-8 comes as lone surrogates, which then cannot be encoded.
+_to_json = json.JSONEncoder(allow_nan=False, ensure_ascii=False).encode
 
 
 def digest_of(cells: Sequence[object], fingerprints: Mapping[str, Fingerprint] | None = None) -> str:
@@ -145,5 +150,4 @@ def digest_of(cells: Sequence[object], fingerprints: Mapping[str, Fingerprint] |
         When a cell is something that the store does not write.
     """
     row = [*cells, sorted((fingerprints or {}).items())]
-    # Not in ASCII: damaged UTF-8 arrives here as lone surrogates, which must not pass.
-    return hashlib.sha256(json.dumps(row, allow_nan=False, ensure_ascii=False).encode()).hexdigest()
+    return hashlib.sha256(_to_json(row).encode()).hexdigest()

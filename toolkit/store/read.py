@@ -1,8 +1,9 @@
 """What a store holds, as numbers to analyse."""
 
+import sqlite3
 import warnings
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -71,10 +72,7 @@ def read_store(results_dir: str | Path, *, every_code: bool = False) -> Contents
     BadStore
         When the file is missing, damaged as a whole, foreign or of a newer version.
     """
-    path = store_path(results_dir)
-    with plain_errors(path, writing=False), closing(open_for_reading(path)) as connection:
-        # One transaction, so that a run that is going on cannot change the file between the two readings.
-        connection.execute("BEGIN")
+    with _reading(store_path(results_dir)) as connection:
         found = [*read_runs(connection), *read_rows(connection)]
     rows = [one for one in found if isinstance(one, Row)]
     if not every_code:
@@ -97,7 +95,7 @@ def series(results_dir: str | Path, key: str) -> dict[str, Samples]:
         When that trial is damaged, or `read_store` could not read the store either.
     """
     path = store_path(results_dir)
-    with plain_errors(path, writing=False), closing(open_for_reading(path)) as connection:
+    with _reading(path) as connection:
         found = read_row(connection, key)
     if found is None:
         raise KeyError(key)
@@ -117,9 +115,9 @@ def frame(rows: Sequence[Row]) -> pd.DataFrame:
     exit_code, those of the metrics, key, seed, started_at (seconds since 1970), elapsed_seconds, code_digest
     and run. What a trial does not have is NA.
 
-    Integers are Int64 and never pass through a float; names that end in ``_seconds`` and all other numbers are
-    float64; a column of only true and false is boolean, one of only text string; labels mixed with numbers stay
-    objects.
+    Integers are Int64 and never pass through a float; names that end in ``_seconds`` and all other numbers
+    are float64; a column of only true and false is boolean, one of only text string; labels mixed with
+    numbers stay objects.
 
     A name that is a level of one trial and a metric of another, or that is one of the fixed columns, has no
     column of its own: the levels go to ``factor.NAME`` and the metrics to ``metric.NAME``.
@@ -140,6 +138,14 @@ def frame(rows: Sequence[Row]) -> pd.DataFrame:
             **_fixed(rows, _LAST),
         }
     )
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+    with plain_errors(path, writing=False), closing(open_for_reading(path)) as connection:
+        # One transaction, so that a run that is going on changes nothing between two queries.
+        connection.execute("BEGIN")
+        yield connection
 
 
 def _columns(kind: str, names: Collection[str], taken: Collection[str]) -> dict[str, str]:

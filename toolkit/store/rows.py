@@ -5,7 +5,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 from toolkit.store import Damage, Row, Run
 from toolkit.store.encoding import Fingerprint, Packed, check_values, digest_of, without_surrogates
@@ -30,7 +30,7 @@ _SELECT_RUN = f"SELECT {', '.join(RUN_CELLS)}, digest FROM run"
 _SELECT_TRIAL = f"SELECT {', '.join(TRIAL_CELLS)}, digest FROM trial"
 _SELECT_SERIES = "SELECT trial, name, dtype, count, data FROM series"
 
-#: Mappings by the JSON they were read from: most trials share factors, constants and conditions with others.
+#: Mappings by the JSON they were read from: trials share them, so nobody may change them.
 _Known = dict[tuple[str, str], Mapping[str, Any]]
 
 
@@ -40,7 +40,12 @@ def read_runs(connection: sqlite3.Connection) -> Iterator[Run | Damage]:
         run_id, started_at, ended_at, description = cells
         try:
             _check_digest(cells, {}, digest)
-            yield Run(id=run_id, started_at=started_at, ended_at=ended_at, description=_parsed(description))
+            yield Run(
+                id=run_id,
+                started_at=started_at,
+                ended_at=ended_at,
+                description=MappingProxyType(_parsed(description)),
+            )
         except (TypeError, ValueError, RecursionError) as error:
             yield Damage(table="run", name=str(run_id), reason=str(error))
 
@@ -82,7 +87,7 @@ def _row(cells: Sequence[Any], fingerprints: Mapping[str, Fingerprint], known: _
             if (name, text) not in known:
                 mapping = _parsed(text)
                 check_values(mapping, kinds)
-                known[name, text] = mapping
+                known[name, text] = MappingProxyType(mapping)
             fields[name] = known[name, text]
         return Row(**fields)
     except (TypeError, ValueError, RecursionError) as error:
@@ -98,14 +103,13 @@ def _check_digest(cells: Sequence[object], fingerprints: Mapping[str, Fingerprin
         raise ValueError("is not what was written")
 
 
-def _parsed(text: str) -> Mapping[str, Any]:
-    """Return the mapping that a JSON text holds; it is shared, so nobody may change it."""
+def _parsed(text: str) -> dict[str, Any]:
     value = json.loads(text)
     if not isinstance(value, dict):
         raise ValueError("holds JSON that is no mapping")
     if "\\ud" in text:
         value = _printable(value)
-    return MappingProxyType(value)
+    return cast("dict[str, Any]", value)
 
 
 def _printable(value: Any) -> Any:

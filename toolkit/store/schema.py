@@ -117,9 +117,14 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
         When the file is not a store of this version. It is left as it was.
     """
     if path.exists():
-        # A file that is opened for writing may be changed by that alone: SQLite tidies up after a crash.
+        # To open a file for writing may be to change it: SQLite tidies up after a crash.
         with closing(_connect(path, "ro")) as connection:
-            _is_new(connection, path)
+            try:
+                _is_new(connection, path)
+            except sqlite3.OperationalError as error:
+                # Cut off while it changed the journal, a file cannot be read before a writer has mended it.
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_READONLY:
+                    raise
     connection = _connect(path, "rwc")
     try:
         connection.execute("PRAGMA journal_mode = WAL")
@@ -180,8 +185,12 @@ def _is_new(connection: sqlite3.Connection, path: Path) -> bool:
     """Tell a file with nothing in it from a store; refuse everything else."""
     (application_id,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    found = connection.execute("SELECT sql FROM sqlite_master WHERE name NOT LIKE 'sqlite~_%' ESCAPE '~'")
-    tables = {sql for (sql,) in found}
+    # SQLite's own indexes have no text; its statistics come when somebody looks at the store with other tools.
+    found = connection.execute(
+        "SELECT sql FROM sqlite_master"
+        " WHERE sql IS NOT NULL AND NOT (type = 'table' AND name LIKE 'sqlite_stat_')"
+    )
+    tables = sorted(sql for (sql,) in found)
     if application_id == version == 0 and not tables:
         return True
     if application_id != APPLICATION_ID:
@@ -191,7 +200,7 @@ def _is_new(connection: sqlite3.Connection, path: Path) -> bool:
             f"{path} is of version {version}, and this toolkit knows version {VERSION}: update the toolkit"
         )
     # Equality leaves no room for the views, triggers and computed columns of a file from elsewhere.
-    if version != VERSION or tables != set(_TABLES):
+    if version != VERSION or tables != sorted(_TABLES):
         raise BadStore(f"{path} does not have the tables of a store of version {VERSION}")
     return False
 
