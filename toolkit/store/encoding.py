@@ -18,6 +18,7 @@ __all__ = [
     "canonical_json",
     "check_values",
     "digest_of",
+    "one_line",
     "pack",
     "unpack",
     "without_surrogates",
@@ -45,6 +46,11 @@ def canonical_json(value: object) -> str:
 def without_surrogates(text: str) -> str:
     r"""Return `text` with lone surrogates spelt out (``\udc80``): neither SQLite nor Arrow can hold them."""
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
+def one_line(text: str) -> str:
+    """Return `text` fit for one line on a terminal: damaged and foreign files hold anything."""
+    return "".join(letter if letter.isprintable() else " " for letter in text[:200])
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +136,11 @@ def check_values(values: Mapping[str, object], kinds: Collection[type]) -> None:
     for name, value in values.items():
         kind = type(value)
         if kind not in kinds:
-            raise ValueError(f"{name} is of type {kind.__name__}")
+            raise ValueError(f"{name!r} is of type {kind.__name__}")
         if kind is float and not math.isfinite(value):  # type: ignore[arg-type]
-            raise ValueError(f"{name} is {value}")
+            raise ValueError(f"{name!r} is {value}")
         if kind is int and not -(2**63) <= value < 2**63:  # type: ignore[operator]
-            raise ValueError(f"{name} does not fit 64 bits")
+            raise ValueError(f"{name!r} does not fit 64 bits")
 
 
 #: Not in ASCII: damaged UTF-8 comes as lone surrogates, which then cannot be encoded.

@@ -1,4 +1,4 @@
-"""Handing results to other programs: CSV for spreadsheets, Parquet for data frames, JSON for everything else."""
+"""Results for other programs: CSV for spreadsheets, Parquet for data frames, JSON for everything else."""
 
 import json
 import os
@@ -26,8 +26,8 @@ def export(frame: pd.DataFrame, path: str | Path, format: str) -> None:
     path : path
         Replaced if it is there. Its folder has to be there.
     format : {"csv", "parquet", "json"}
-        "csv": UTF-8, for spreadsheets, which would run a text that begins with ``=``, ``+``, ``-``, ``@``, a tab
-        or a carriage return as a formula; such a text gets an apostrophe in front. Numbers stay as they are.
+        "csv": UTF-8, for spreadsheets. They would run a text that begins with ``=``, ``+``, ``-``, ``@``, a
+        tab or a carriage return as a formula: it gets an apostrophe in front. Numbers stay as they are.
         "parquet": with the types of the frame; a column of labels mixed with numbers is text.
         "json": a list with an object per row.
 
@@ -57,8 +57,14 @@ def export(frame: pd.DataFrame, path: str | Path, format: str) -> None:
 
 
 def _csv(frame: pd.DataFrame, file: IO[bytes]) -> None:
-    harmless = frame.map(_harmless).rename(columns=_harmless)
+    # Only text: a column of numbers that passes through here could come out as floats.
+    labels = {column: frame[column].map(_harmless) for column in _labelled(frame)}
+    harmless = frame.assign(**labels).rename(columns=_harmless)
     harmless.to_csv(file, index=False, encoding="utf-8", lineterminator="\n")
+
+
+def _labelled(frame: pd.DataFrame) -> list[str]:
+    return [column for column in frame.columns if frame[column].dtype in ("string", "object")]
 
 
 def _harmless(value: Any) -> Any:

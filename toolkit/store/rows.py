@@ -3,12 +3,12 @@
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, cast
 
 from toolkit.store import Damage, Row, Run
-from toolkit.store.encoding import Fingerprint, Packed, check_values, digest_of, without_surrogates
+from toolkit.store.encoding import Fingerprint, Packed, check_values, digest_of, one_line, without_surrogates
 from toolkit.store.schema import RUN_CELLS, TRIAL_CELLS
 
 __all__ = ["LEVEL_KINDS", "METRIC_KINDS", "read_row", "read_rows", "read_runs"]
@@ -22,9 +22,13 @@ _KINDS = {
     "conditions": LEVEL_KINDS,
 }
 
-#: The types of `TRIAL_CELLS`; there may be no exit code.
-_TYPES = (str, int, str, str, int, int, str, int, str, str, str, str, str, str, float, float)
-_TYPES_WITHOUT_EXIT_CODE = (*_TYPES[:7], type(None), *_TYPES[8:])
+_NONE = type(None)
+#: The types that `RUN_CELLS` and `TRIAL_CELLS` can have: a run may have no end, a trial no exit code.
+_RUN_TYPES = ((int, float, float, str), (int, float, _NONE, str))
+_TRIAL_TYPES = tuple(
+    (str, int, str, str, int, int, str, exit_code, str, str, str, str, str, str, float, float)
+    for exit_code in (int, _NONE)
+)
 
 _SELECT_RUN = f"SELECT {', '.join(RUN_CELLS)}, digest FROM run"
 _SELECT_TRIAL = f"SELECT {', '.join(TRIAL_CELLS)}, digest FROM trial"
@@ -39,7 +43,7 @@ def read_runs(connection: sqlite3.Connection) -> Iterator[Run | Damage]:
     for *cells, digest in connection.execute(f"{_SELECT_RUN} ORDER BY id"):
         run_id, started_at, ended_at, description = cells
         try:
-            _check_digest(cells, {}, digest)
+            _check(cells, {}, digest, _RUN_TYPES)
             yield Run(
                 id=run_id,
                 started_at=started_at,
@@ -47,7 +51,7 @@ def read_runs(connection: sqlite3.Connection) -> Iterator[Run | Damage]:
                 description=MappingProxyType(_parsed(description)),
             )
         except (TypeError, ValueError, RecursionError) as error:
-            yield Damage(table="run", name=str(run_id), reason=str(error))
+            yield Damage(table="run", name=one_line(str(run_id)), reason=one_line(str(error)))
 
 
 def read_rows(connection: sqlite3.Connection) -> Iterator[Row | Damage]:
@@ -56,8 +60,8 @@ def read_rows(connection: sqlite3.Connection) -> Iterator[Row | Damage]:
     The bytes of every series are read, one at a time: the digest of a trial covers them.
     """
     fingerprints: defaultdict[object, dict[str, Fingerprint]] = defaultdict(dict)
-    for key, name, *packed in connection.execute(_SELECT_SERIES):
-        fingerprints[key][name] = Packed(*packed).fingerprint
+    for key, name, *cells in connection.execute(_SELECT_SERIES):
+        fingerprints[key][name] = _packed(*cells).fingerprint
     known: _Known = {}
     for cells in connection.execute(f"{_SELECT_TRIAL} ORDER BY id"):
         yield _row(cells, fingerprints.get(cells[0], {}), known)
@@ -69,19 +73,15 @@ def read_row(connection: sqlite3.Connection, key: str) -> tuple[Row | Damage, di
     if cells is None:
         return None
     found = connection.execute(f"{_SELECT_SERIES} WHERE trial = ? ORDER BY name", (key,))
-    series = {name: Packed(*packed) for _, name, *packed in found}
+    series = {name: _packed(*packed) for _, name, *packed in found}
     return _row(cells, {name: packed.fingerprint for name, packed in series.items()}, {}), series
 
 
 def _row(cells: Sequence[Any], fingerprints: Mapping[str, Fingerprint], known: _Known) -> Row | Damage:
     *values, digest = cells
     try:
-        _check_digest(values, fingerprints, digest)
-        # From here on only a file that the store did not write can fail.
-        if tuple(map(type, values)) not in (_TYPES, _TYPES_WITHOUT_EXIT_CODE):
-            raise ValueError("has a cell of a type that the store does not write")
+        _check(values, fingerprints, digest, _TRIAL_TYPES)
         fields = dict(zip(TRIAL_CELLS, values, strict=True))
-        check_values({name: fields[name] for name in ("started_at", "elapsed_seconds")}, (float,))
         for name, kinds in _KINDS.items():
             text = fields[name]
             if (name, text) not in known:
@@ -91,16 +91,30 @@ def _row(cells: Sequence[Any], fingerprints: Mapping[str, Fingerprint], known: _
             fields[name] = known[name, text]
         return Row(**fields)
     except (TypeError, ValueError, RecursionError) as error:
-        return Damage(table="trial", name=str(values[0]), reason=str(error))
+        return Damage(table="trial", name=one_line(str(values[0])), reason=one_line(str(error)))
 
 
-def _check_digest(cells: Sequence[object], fingerprints: Mapping[str, Fingerprint], digest: object) -> None:
+def _packed(dtype: Any, count: Any, data: Any) -> Packed:
+    # A damaged cell may have any type. No series is empty, so the digest will tell.
+    return Packed(dtype, count, data if isinstance(data, bytes) else b"")
+
+
+def _check(
+    cells: Sequence[object],
+    fingerprints: Mapping[str, Fingerprint],
+    digest: object,
+    types: Collection[tuple[type, ...]],
+) -> None:
     try:
+        # Infinities and lone surrogates have no digest either.
         whole = digest_of(cells, fingerprints) == digest
     except (TypeError, ValueError):
         whole = False
     if not whole:
         raise ValueError("is not what was written")
+    # Damage ends above; a file that somebody else wrote may have a digest that is right.
+    if tuple(map(type, cells)) not in types:
+        raise ValueError("has a cell of a type that the store does not write")
 
 
 def _parsed(text: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from toolkit.store import BadStore, StoreError, StoreLocked, StoreUnwritable
+from toolkit.store.encoding import one_line
 
 __all__ = ["RUN_CELLS", "TRIAL_CELLS", "open_for_reading", "open_for_writing", "plain_errors", "store_path"]
 
@@ -157,7 +158,7 @@ def plain_errors(path: Path, *, writing: bool) -> Iterator[None]:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_MISUSE) & 0xFF
         if code in (sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISUSE):
             raise
-        raise _plain(code, f"{path}: {error}", writing=writing) from error
+        raise _plain(code, f"{path}: {one_line(str(error))}", writing=writing) from error
     except OSError as error:
         words = f"{error.filename or path}: {error.strerror or error}"
         raise (StoreUnwritable if writing else BadStore)(words) from error
@@ -168,6 +169,8 @@ def _plain(code: int, words: str, *, writing: bool) -> StoreError:
         return StoreLocked(f"{words} (another program holds it)")
     if writing and code in _UNWRITABLE:
         return StoreUnwritable(words)
+    if code == sqlite3.SQLITE_READONLY:
+        return BadStore(f"{words} (it was cut off while it was written: `toolkit run` mends it)")
     return BadStore(words)
 
 
@@ -185,7 +188,7 @@ def _is_new(connection: sqlite3.Connection, path: Path) -> bool:
     """Tell a file with nothing in it from a store; refuse everything else."""
     (application_id,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    # SQLite's own indexes have no text; its statistics come when somebody looks at the store with other tools.
+    # SQLite's own indexes have no text, and its statistics come from looking at a store with other tools.
     found = connection.execute(
         "SELECT sql FROM sqlite_master"
         " WHERE sql IS NOT NULL AND NOT (type = 'table' AND name LIKE 'sqlite_stat_')"

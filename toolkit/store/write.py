@@ -157,7 +157,7 @@ class Writer:
         try:
             self._connection.execute("PRAGMA journal_mode = DELETE")
         except sqlite3.OperationalError as error:
-            # Somebody reads just now. The file is whole already; only its next reader may leave companions.
+            # Somebody reads just now. Nothing is lost: the companions stay until the next writer has gone.
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
                 raise
 
