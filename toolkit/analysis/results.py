@@ -1,7 +1,8 @@
 """The results of one experiment, as its script's figures and findings see them."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
@@ -10,7 +11,9 @@ import pandas as pd
 
 from toolkit.analysis import statistics
 from toolkit.analysis.statistics import Estimate
-from toolkit.trials import Level
+from toolkit.store import Row
+from toolkit.store.read import frame
+from toolkit.trials import MEASURES, Level, Measure
 
 Series: TypeAlias = Mapping[str, npt.NDArray[np.int64] | npt.NDArray[np.float64]]
 
@@ -22,71 +25,80 @@ class Cell:
     Attributes
     ----------
     levels : mapping of str to level
-        Of the factors, and of the constants that vary.
+        Of the factors and constants that tell this cell from others.
     estimate : Estimate
         The median over the replicates with its interval, in the unit of the metric.
-    key : str
-        Of the trial whose reading is nearest to the median: the one to take a series from.
-    conditions : mapping of str to level
-        Of that trial.
+    trial : Row
+        The one whose reading is nearest to the median: to take series and conditions from.
     """
 
     levels: Mapping[str, Level]
     estimate: Estimate
-    key: str
-    conditions: Mapping[str, Level]
+    trial: Row
+
+    @property
+    def identity(self) -> tuple[tuple[str, Level], ...]:
+        """The levels, as a key that a cell of another metric shares if it is the same combination."""
+        return tuple(self.levels.items())
 
 
-@dataclass(frozen=True)
 class Results:
     """What the trials of one experiment yielded.
 
-    Attributes
+    Parameters
     ----------
     experiment : str
         Its name.
-    rows : DataFrame
-        A row a trial, also of those that failed: the columns measure, replicate, status, exit_code and key,
-        and one for each factor, constant and metric.
-    factors, constants : tuple of str
-        The names of the columns that hold them.
-    conditions : mapping of str to mapping
-        Under what each trial ran, by its key.
+    rows : sequence of Row
+        Its trials, also those that failed.
     read_series : callable
         ``read_series(key)`` returns the series of a trial as arrays, by name.
+    declared : mapping of str to sequence of levels, optional
+        The factors and their levels in the order in which the script declares them, for the order of cells.
+        Levels that it does not name come after those that it does.
+
+    Attributes
+    ----------
+    rows, failed : tuple of Row
+        The trials that ended well, which alone give numbers; and the others.
+    factors, constants : tuple of str
+        Their names.
+    varying : tuple of str
+        Those of both that have more than one level, factors first.
+    measures : tuple of {"resident", "traced", "timed"}
+        In which some trial ended well.
     """
 
-    experiment: str
-    rows: pd.DataFrame
-    factors: tuple[str, ...]
-    constants: tuple[str, ...] = ()
-    conditions: Mapping[str, Mapping[str, Level]] = field(default_factory=dict)
-    read_series: Callable[[str], Series] = lambda _: {}
+    def __init__(
+        self,
+        experiment: str,
+        rows: Sequence[Row],
+        read_series: Callable[[str], Series],
+        declared: Mapping[str, Sequence[Level]] | None = None,
+    ) -> None:
+        self.experiment = experiment
+        self.rows = tuple(row for row in rows if row.status == "ok")
+        self.failed = tuple(row for row in rows if row.status != "ok")
+        self._declared = declared or {}
+        found = dict.fromkeys(name for row in rows for name in row.factors)
+        self.factors = tuple(dict.fromkeys((*(name for name in self._declared if name in found), *found)))
+        self.constants = tuple(dict.fromkeys(name for row in rows for name in row.constants))
+        self._read_series = read_series
+        self._levels = {name: self._levels_of(name) for name in (*self.factors, *self.constants)}
+        self.varying = tuple(name for name, levels in self._levels.items() if len(levels) > 1)
+        self.measures: tuple[Measure, ...] = tuple(
+            measure for measure in MEASURES if any(row.measure == measure for row in self.rows)
+        )
 
-    @property
+    @cached_property
     def frame(self) -> pd.DataFrame:
-        """The rows whose numbers count: those of trials that ended well."""
-        return self.rows[self.rows["status"] == "ok"]
+        """A row for each trial that ended well, as `toolkit.load` gives it."""
+        return frame(self.rows)
 
-    @property
-    def failed(self) -> pd.DataFrame:
-        """The rows of the trials that failed."""
-        return self.rows[self.rows["status"] != "ok"]
-
-    @property
-    def varying(self) -> tuple[str, ...]:
-        """The factors, and after them the constants, that have more than one level."""
-        return tuple(name for name in (*self.factors, *self.constants) if len(self.levels(name)) > 1)
-
-    @property
-    def measures(self) -> tuple[str, ...]:
-        """The measures that some trial ended well in."""
-        return tuple(dict.fromkeys(self.frame["measure"]))
-
-    def levels(self, factor: str) -> tuple[Level, ...]:
-        """Return the levels of a factor or constant: numbers in order, others in the order of the rows."""
-        levels = tuple(dict.fromkeys(_plain(level) for level in self.frame[factor] if not pd.isna(level)))
-        return tuple(sorted(levels)) if all(_is_number(level) for level in levels) else levels
+    def levels(self, name: str) -> tuple[Level, ...]:
+        """Return the levels of a factor or constant that trials ran with: numbers in order, others as declared."""
+        self._check_names([name])
+        return self._levels[name]
 
     def cells(
         self,
@@ -100,14 +112,14 @@ class Results:
         Parameters
         ----------
         metric : str
-            A column; its unit ends its name.
+            Its unit ends its name.
         measure : {"resident", "traced", "timed"}
             The kind of trials to take it from.
         by : iterable of str, optional
             The factors and constants that tell cells apart, in the order in which cells are sorted; whatever
             varies if left out.
         where : mapping of str to level or to a sequence of levels, optional
-            The rows to take, by column.
+            The trials to take.
 
         Returns
         -------
@@ -119,20 +131,17 @@ class Results:
         ValueError
             If trials of different levels would fall into one cell, or a name is no factor or constant.
         """
-        rows = self._select(measure, where or {})
-        names = tuple(self.varying if by is None else by)
+        names = self.varying if by is None else tuple(by)
         self._check_names(names)
-        if metric not in rows:
-            return ()
-        rows = rows[rows[metric].notna()]
-        self._refuse_mixture(rows, names)
-        groups: dict[tuple[Level, ...], list[int]] = {}
-        for position, levels in enumerate(zip(*(rows[name] for name in names), strict=True)):
-            groups.setdefault(tuple(_plain(level) for level in levels), []).append(position)
-        if not names and len(rows):
-            groups[()] = list(range(len(rows)))
-        order = sorted(groups, key=lambda levels: self._rank(names, levels))
-        return tuple(self._cell(metric, names, levels, rows.iloc[groups[levels]]) for levels in order)
+        trials: dict[tuple[Level, ...], list[Row]] = {}
+        for row in self.trials(measure, where):
+            if metric in row.metrics:
+                trials.setdefault(tuple(_level(row, name) for name in names), []).append(row)
+        self._refuse_mixtures(trials.values())
+        return tuple(
+            _cell(metric, dict(zip(names, levels, strict=True)), trials[levels])
+            for levels in sorted(trials, key=lambda levels: self._places(names, levels))
+        )
 
     def at(self, metric: str, measure: str, /, **levels: Level) -> Estimate | None:
         """Return the estimate of `metric` in the one cell that has these levels; None if no trial has them.
@@ -146,70 +155,64 @@ class Results:
         return cells[0].estimate if cells else None
 
     def readings(self, metric: str, measure: str, /, **levels: Level) -> tuple[float, ...]:
-        """Return the reading of `metric` in each trial that has these levels, in the unit of the metric."""
-        rows = self._select(measure, levels)
-        return tuple(float(reading) for reading in rows[metric].dropna()) if metric in rows else ()
+        """Return the reading of `metric`, in its unit, in each trial that has these levels."""
+        rows = self.trials(measure, levels)
+        return tuple(row.metrics[metric] for row in rows if metric in row.metrics)
 
-    def series(self, measure: str, /, **levels: Level) -> Series:
-        """Return the series of the first trial that has these levels (`replicate` may be among them).
+    def series(self, trial: Row) -> Series:
+        """Return the series of a trial by name: metrics over time, those of one probe of one length."""
+        return self._read_series(trial.key)
 
-        Returns
-        -------
-        mapping of str to array
-            Metrics over time by name, those of one probe of one length; empty if no trial has these levels.
-        """
-        rows = self._select(measure, levels).sort_values("replicate", kind="stable")
-        return self.read_series(str(rows["key"].iloc[0])) if len(rows) else {}
-
-    def _select(self, measure: str, where: Mapping[str, Level | Sequence[Level]]) -> pd.DataFrame:
-        self._check_names(name for name in where if name != "replicate")
-        rows = self.frame
-        rows = rows[rows["measure"] == measure]
-        for name, wanted in where.items():
-            levels = [wanted] if isinstance(wanted, bool | int | float | str) else list(wanted)
-            rows = rows[[any(_same(_plain(level), one) for one in levels) for level in rows[name]]]
-        return rows
-
-    def _check_names(self, names: Iterable[str]) -> None:
-        known = (*self.factors, *self.constants)
-        for name in names:
-            if name not in known:
-                raise ValueError(f"{self.experiment} has no factor {name!r}, but {', '.join(known)}")
-
-    def _refuse_mixture(self, rows: pd.DataFrame, names: tuple[str, ...]) -> None:
-        for other in self.varying:
-            if other in names:
-                continue
-            first: dict[tuple[object, ...], object] = {}
-            for *levels, level in zip(*(rows[name] for name in names), rows[other], strict=True):
-                if not _same(_plain(first.setdefault(tuple(levels), level)), _plain(level)):
-                    raise ValueError(
-                        f"one cell would hold trials of {self.experiment} with different {other}: "
-                        f"name it in by, or choose a level in where"
-                    )
-
-    def _rank(self, names: tuple[str, ...], levels: tuple[Level, ...]) -> tuple[int, ...]:
+    def trials(
+        self, measure: str, where: Mapping[str, Level | Sequence[Level]] | None = None
+    ) -> tuple[Row, ...]:
+        """Return the trials of a measure that ended well and have these levels, in the order of the store."""
+        wanted = {
+            name: [levels] if isinstance(levels, bool | int | float | str) else list(levels)
+            for name, levels in (where or {}).items()
+        }
+        self._check_names(wanted)
         return tuple(
-            next((rank for rank, known in enumerate(self.levels(name)) if _same(known, level)), -1)
-            for name, level in zip(names, levels, strict=True)
+            row
+            for row in self.rows
+            if row.measure == measure
+            and all(any(_same(_level(row, name), one) for one in levels) for name, levels in wanted.items())
         )
 
-    def _cell(
-        self, metric: str, names: tuple[str, ...], levels: tuple[Level, ...], rows: pd.DataFrame
-    ) -> Cell:
-        readings = rows[metric].astype(float).to_numpy()
-        estimate = statistics.median(readings)
-        key = str(rows["key"].iloc[int(np.argmin(np.abs(readings - estimate.median)))])
-        return Cell(dict(zip(names, levels, strict=True)), estimate, key, self.conditions.get(key, {}))
+    def _levels_of(self, name: str) -> tuple[Level, ...]:
+        found = dict.fromkeys(_level(row, name) for row in self.rows)
+        if all(isinstance(level, int | float) and not isinstance(level, bool) for level in found):
+            return tuple(sorted(found))
+        return tuple(dict.fromkeys((*(one for one in self._declared.get(name, ()) if one in found), *found)))
+
+    def _check_names(self, names: Iterable[str]) -> None:
+        for name in names:
+            if name not in self._levels:
+                raise ValueError(f"{self.experiment} has no factor {name!r}, but {', '.join(self._levels)}")
+
+    def _refuse_mixtures(self, groups: Iterable[Sequence[Row]]) -> None:
+        for rows in groups:
+            for name in self.varying:
+                if len({repr(_level(row, name)) for row in rows}) > 1:
+                    raise ValueError(
+                        f"one cell would hold trials of {self.experiment} with different {name}: "
+                        "name it in by, or choose a level in where"
+                    )
+
+    def _places(self, names: Sequence[str], levels: Sequence[Level]) -> tuple[int, ...]:
+        return tuple(self._levels[name].index(level) for name, level in zip(names, levels, strict=True))
 
 
-def _plain(level: object) -> Level:
-    """Return a level as Python has it: a frame gives back scalars of numpy, which are no bool and no int."""
-    return level.item() if isinstance(level, np.generic) else level  # type: ignore[return-value]
+def _cell(metric: str, levels: Mapping[str, Level], rows: Sequence[Row]) -> Cell:
+    readings = [row.metrics[metric] for row in rows]
+    estimate = statistics.median(readings)
+    nearest = min(rows, key=lambda row: abs(row.metrics[metric] - estimate.median))
+    return Cell(levels, estimate, nearest)
 
 
-def _is_number(level: Level) -> bool:
-    return isinstance(level, int | float) and not isinstance(level, bool)
+def _level(row: Row, name: str) -> Level:
+    # A factor that came into the experiment later: older trials ran without it.
+    return row.factors.get(name, row.constants.get(name, "not set"))
 
 
 def _same(left: Level, right: Level) -> bool:

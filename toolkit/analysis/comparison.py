@@ -1,0 +1,174 @@
+"""Measured against predicted, cell by cell."""
+
+import mmap
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from toolkit.analysis.results import Cell, Results
+from toolkit.analysis.statistics import Estimate
+from toolkit.trials import Level, Measure
+
+#: An exact prediction of the resident set holds within this many pages: the kernel's count of a touched array
+#: was right to 1 page, and the interpreter's own objects touch another. Below the array size given, the pages
+#: that arrays share with other things count for too much to claim anything.
+RESIDENT_TOLERANCE_PAGES = 2
+RESIDENT_CLAIM_FROM_ARRAY_BYTES = 800_000
+
+#: An exact prediction of traced bytes holds within this many arrays: beside a whole number of arrays only
+#: Python's own objects are traced, 0.6 kB for each operation.
+TRACED_TOLERANCE_ARRAYS = 0.1
+
+#: A model of when the collector runs: it was within 7 % on CPython 3.11 to 3.13 when it was made.
+MODEL_TOLERANCE_PERCENT = 10.0
+
+#: The prediction of each metric that theory speaks of; of any other metric it is ``predicted_METRIC``.
+_PREDICTIONS: Mapping[str, str] = {
+    "peak_rss_bytes": "predicted_peak_bytes",
+    "peak_traced_bytes": "predicted_peak_bytes",
+    "end_rss_bytes": "predicted_end_bytes",
+    "end_traced_bytes": "predicted_end_bytes",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One metric of one cell beside what theory says of it.
+
+    Attributes
+    ----------
+    levels : mapping of str to level
+        The cell.
+    measure : {"resident", "traced", "timed"}
+    metric : str
+    measured : Estimate
+        In the unit of the metric.
+    predicted : float
+        In the unit of the metric.
+    exact : bool
+        False where the prediction is a model that is right within some percent.
+    basis : str
+        The formula; empty where it was not recorded.
+    array_bytes : int or None
+        The data of one array, S.
+    page_bytes : int
+        One page of the machine that measured.
+    """
+
+    levels: Mapping[str, Level]
+    measure: Measure
+    metric: str
+    measured: Estimate
+    predicted: float
+    exact: bool
+    basis: str
+    array_bytes: int | None
+    page_bytes: int
+
+    @property
+    def deviation(self) -> float:
+        """The median measured less what was predicted, in the unit of the metric."""
+        return self.measured.median - self.predicted
+
+    @property
+    def deviation_pages(self) -> float | None:
+        """The deviation in pages; None for a metric that is not in bytes."""
+        return self.deviation / self.page_bytes if self.metric.endswith("_bytes") else None
+
+    @property
+    def deviation_arrays(self) -> float | None:
+        """The deviation in arrays, S; None where S is not known or the metric is not in bytes."""
+        if not self.array_bytes or self.deviation_pages is None:
+            return None
+        return self.deviation / self.array_bytes
+
+    @property
+    def deviation_percent(self) -> float | None:
+        """The deviation in percent of the prediction; None where that is 0."""
+        return 100 * self.deviation / self.predicted if self.predicted else None
+
+    @property
+    def holds(self) -> bool | None:
+        """Whether the prediction holds within what may be claimed for it; None where nothing may."""
+        off, tolerance, _ = self._yardstick()
+        return None if off is None else abs(off) <= tolerance
+
+    @property
+    def verdict(self) -> str:
+        """`holds`, in words and with the number that it rests on."""
+        off, tolerance, unit = self._yardstick()
+        if off is None:
+            return f"no claim: {unit}"
+        if abs(off) <= tolerance:
+            return f"within {tolerance:g}{unit}" if tolerance else "equal"
+        return f"off by {abs(off):.3g}{unit}"
+
+    def _yardstick(self) -> tuple[float | None, float, str]:
+        """Return the deviation, what is allowed, and the unit; or None, and why in place of the unit."""
+        if not self.exact:
+            off = self.deviation_percent
+            return off, MODEL_TOLERANCE_PERCENT, "the model predicts nothing" if off is None else " %"
+        if self.deviation_pages is None:
+            return self.deviation, 0, ""
+        if self.array_bytes is None:
+            return None, 0, "the size of an array was not recorded"
+        if self.measure == "resident":
+            if self.array_bytes < RESIDENT_CLAIM_FROM_ARRAY_BYTES:
+                return None, 0, f"arrays below {RESIDENT_CLAIM_FROM_ARRAY_BYTES // 1000} kB"
+            return self.deviation_pages, RESIDENT_TOLERANCE_PAGES, " pages"
+        return self.deviation_arrays, TRACED_TOLERANCE_ARRAYS, " S"
+
+
+def compare(results: Results) -> tuple[Comparison, ...]:
+    """Return the comparison of every cell, measure and metric that has both a reading and a prediction."""
+    return tuple(
+        _comparison(cell, predicted, metric, measure)
+        for metric in metrics_with_predictions(results)
+        for measure in results.measures
+        for cell, predicted in with_predictions(results, metric, measure)
+        if predicted is not None
+    )
+
+
+def with_predictions(
+    results: Results,
+    metric: str,
+    measure: str,
+    by: Iterable[str] | None = None,
+    where: Mapping[str, Level | Sequence[Level]] | None = None,
+) -> tuple[tuple[Cell, float | None], ...]:
+    """Return the cells that `Results.cells` returns, each with what was predicted for it, in the same unit."""
+    by = None if by is None else tuple(by)
+    predicted = {
+        cell.identity: cell.estimate.median
+        for cell in results.cells(prediction_of(metric), measure, by, where)
+    }
+    return tuple((cell, predicted.get(cell.identity)) for cell in results.cells(metric, measure, by, where))
+
+
+def metrics_with_predictions(results: Results) -> tuple[str, ...]:
+    """Return the metrics that have predictions: theory's, then those for which a script recorded its own."""
+    recorded = dict.fromkeys(name for row in results.rows for name in row.metrics)
+    others = (name.removeprefix("predicted_") for name in recorded if name.startswith("predicted_"))
+    metrics = dict.fromkeys((*_PREDICTIONS, *others))
+    return tuple(metric for metric in metrics if metric in recorded and prediction_of(metric) in recorded)
+
+
+def prediction_of(metric: str) -> str:
+    """Return the name of the metric that holds the prediction of `metric`."""
+    return _PREDICTIONS.get(metric, f"predicted_{metric}")
+
+
+def _comparison(cell: Cell, predicted: float, metric: str, measure: Measure) -> Comparison:
+    conditions = cell.trial.conditions
+    array_bytes = conditions.get("prediction_array_bytes")
+    return Comparison(
+        levels=cell.levels,
+        measure=measure,
+        metric=metric,
+        measured=cell.estimate,
+        predicted=predicted,
+        exact=bool(conditions.get("prediction_exact", True)),
+        basis=str(conditions.get("prediction_basis", "")),
+        array_bytes=None if array_bytes is None else int(array_bytes),
+        page_bytes=int(conditions.get("page_bytes", mmap.PAGESIZE)),
+    )

@@ -1,0 +1,156 @@
+"""What every kind of chart stands on: axes with human units, a legend beside the data, labels of cells."""
+
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Drawing
+from matplotlib.font_manager import findfont, get_font
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from toolkit.analysis.results import Cell
+from toolkit.report import Figure, Unit
+from toolkit.report.units import number, scale
+from toolkit.trials import Level
+
+_TITLE_CHARACTERS = 78
+_LABEL_CHARACTERS = 44
+
+
+def canvas(title: str, height: float = 3.9) -> tuple[Drawing, Axes]:
+    """Return a drawing of `height` inches and its axes, under a title that says what is seen."""
+    drawing = Drawing(figsize=(6.6, height), layout="constrained")
+    axes = drawing.add_subplot()
+    heading = drawing.suptitle(
+        textwrap.fill(shown(title, 400), _TITLE_CHARACTERS), x=0.012, ha="left", weight="bold", size=10.5
+    )
+    heading.set_linespacing(1.25)
+    return drawing, axes
+
+
+def missing(name: str, title: str, caption: str, what: str) -> Figure:
+    """Return a figure that cannot be drawn, because the store holds no `what`."""
+    alt = f"Not drawn: the store holds no {what}."
+    return Figure(name=name, title=title, caption=caption, alt=alt, draw=None)
+
+
+def number_axis(
+    axes: Axes, which: str, unit: Unit, largest: float, label: str, array_bytes: int | None = None
+) -> None:
+    """Give an axis human units; where the size of an array is given, count arrays on the side opposite.
+
+    Parameters
+    ----------
+    which : {"x", "y"}
+    unit : str
+        Of the numbers drawn.
+    largest : float
+        The largest number drawn, in `unit`.
+    label : str
+        What is drawn.
+    array_bytes : int or None
+        S, in bytes.
+    """
+    size, name = scale(unit, largest)
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    axis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value / size)))
+    axis.set_label_text(f"{label} ({name})" if name else label)
+    if unit == "bytes" and axis.get_scale() == "linear":
+        # Round numbers of the unit shown: round numbers of bytes are none.
+        axis.set_major_locator(_ScaledLocator(size))
+    if array_bytes and unit == "bytes":
+        convert = (lambda value: value / array_bytes, lambda arrays: arrays * array_bytes)
+        second = (
+            axes.secondary_xaxis("top", convert) if which == "x" else axes.secondary_yaxis("right", convert)
+        )
+        counted = second.xaxis if which == "x" else second.yaxis
+        counted.set_label_text("arrays (S)")
+        counted.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
+
+
+class _ScaledLocator(MaxNLocator):
+    """Ticks at round numbers of a unit that is `size` of the numbers drawn."""
+
+    def __init__(self, size: float) -> None:
+        super().__init__(nbins=7, steps=[1, 2, 2.5, 5, 10])
+        self._size = size
+
+    def tick_values(self, vmin: float, vmax: float) -> Sequence[float]:
+        return [tick * self._size for tick in super().tick_values(vmin / self._size, vmax / self._size)]
+
+
+def bar_rows(axes: Axes, rows: Sequence[int], cells: Sequence[Cell]) -> None:
+    """Name the rows of horizontal bars after their cells."""
+    axes.set_yticks(rows, cell_labels(cells))
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="y", visible=False)
+    axes.margins(y=0.02)
+
+
+def beside_bar(axes: Axes, end: float, row: int, label: str) -> None:
+    """Write a number beside the end of a horizontal bar."""
+    axes.annotate(label, (end, row), (5, 0), textcoords="offset points", va="center", fontsize=8.5)
+
+
+def legend(drawing: Drawing, handles: Sequence[Artist]) -> None:
+    """Explain marks by their labels, below the axes where no data are."""
+    labels = [str(handle.get_label()) for handle in handles]
+    if labels:
+        columns = max(1, min(len(labels), 92 // (max(map(len, labels)) + 8)))
+        drawing.legend(handles, labels, loc="outside lower left", ncols=columns, fontsize=9)
+
+
+def cell_labels(cells: Sequence[Cell]) -> tuple[str, ...]:
+    """Return a name for each cell, made of the levels in which the cells differ.
+
+    The levels alone where only one factor differs and its levels are words; else "factor=level".
+    """
+    names = [
+        name
+        for name in (cells[0].levels if cells else ())
+        if len({repr(cell.levels[name]) for cell in cells}) > 1
+    ]
+    words = len(names) == 1 and all(isinstance(cell.levels[names[0]], str) for cell in cells)
+    if words:
+        return tuple(shown(str(cell.levels[names[0]])) for cell in cells)
+    return tuple(shown(levels_text({name: cell.levels[name] for name in names})) for cell in cells)
+
+
+def level_text(level: Level) -> str:
+    """Return a level as people read it: whole numbers with their thousands apart."""
+    if isinstance(level, bool | str):
+        return str(level)
+    return number(level, 0) if float(level).is_integer() else f"{level:g}"
+
+
+def levels_text(levels: Mapping[str, Level]) -> str:
+    """Return levels as "factor=level, ..."."""
+    return ", ".join(f"{name}={level_text(level)}" for name, level in levels.items())
+
+
+def shown(label: str, characters: int = _LABEL_CHARACTERS) -> str:
+    """Return a label cut to so many characters, with a mark for those that a drawing cannot show."""
+    if len(label) > characters:
+        label = f"{label[: characters - 1]}…"
+    return "".join(
+        c if c.isprintable() and ord(c) in _glyphs() else "\N{REPLACEMENT CHARACTER}" for c in label
+    )
+
+
+def array_bytes_of(cells: Iterable[Cell]) -> int | None:
+    """Return S if it is known and the same in all cells."""
+    sizes = {cell.trial.conditions.get("prediction_array_bytes") for cell in cells}
+    size = sizes.pop() if len(sizes) == 1 else None
+    return None if size is None else int(size)
+
+
+@cache
+def _glyphs() -> frozenset[int]:
+    return frozenset(get_font(findfont("DejaVu Sans")).get_charmap())
+
+
+def _tick(value: float) -> str:
+    text = f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
+    return text.replace(",", "\N{NARROW NO-BREAK SPACE}").replace("-", "\N{MINUS SIGN}")

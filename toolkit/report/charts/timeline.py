@@ -1,0 +1,136 @@
+"""Memory over the iterations of a loop, with the runs of the collector marked."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure as Drawing
+from matplotlib.lines import Line2D
+
+from toolkit.analysis.results import Cell, Results
+from toolkit.report import Figure, style
+from toolkit.report.charts._canvas import array_bytes_of, canvas, cell_labels, legend, missing, number_axis
+from toolkit.report.units import text
+from toolkit.trials import Level
+
+_METRICS = {
+    "resident": ("event_rss_bytes", "peak_rss_bytes"),
+    "traced": ("event_traced_bytes", "peak_traced_bytes"),
+}
+_PREDICTED = "predicted_peak_bytes"
+
+
+class _Line(NamedTuple):
+    label: str
+    cell: Cell
+    x: npt.NDArray[np.float64]
+    y: npt.NDArray[np.float64]
+    collections: npt.NDArray[np.float64]
+    predicted: float | None
+
+
+def timeline(
+    results: Results,
+    *,
+    name: str,
+    title: str,
+    caption: str = "",
+    measure: str = "resident",
+    by: Iterable[str] | None = None,
+    where: Mapping[str, Level | Sequence[Level]] | None = None,
+) -> Figure:
+    """Draw the memory after each event of the core over the iterations, a line for each cell.
+
+    Parameters
+    ----------
+    results : Results
+    name, title, caption : str
+        Of the figure. The caption is followed by what the marks mean.
+    measure : {"resident", "traced"}
+        Of each cell that trial is drawn whose peak is nearest to the cell's median.
+    by, where : optional
+        As in `Results.cells`. Six lines at most can be told apart.
+    """
+    series_name, peak = _METRICS[measure]
+    cells = results.cells(peak, measure, by, where)
+    lines = [
+        line
+        for label, cell in zip(cell_labels(cells), cells, strict=True)
+        if (line := _line(results, label, cell, series_name)) is not None
+    ]
+    if not lines:
+        return missing(name, title, caption, f"{measure} trial with {series_name} here")
+    how = " One trial of each cell, read after every event of the core."
+    if any(len(line.collections) for line in lines):
+        how += " Triangles: runs of the collector."
+    if any(line.predicted is not None for line in lines):
+        how += " Wide and light: predicted peak."
+    return Figure(
+        name=name,
+        title=title,
+        caption=(caption + how).strip(),
+        alt=_in_words(measure, lines),
+        draw=lambda: _draw(title, measure, lines),
+    )
+
+
+def _line(results: Results, label: str, cell: Cell, series_name: str) -> _Line | None:
+    series = results.series(cell.trial)
+    if not len(series.get(series_name, ())) or "event_step" not in series:
+        return None
+    predicted = cell.trial.metrics.get(_PREDICTED)
+    return _Line(
+        label,
+        cell,
+        _within_steps(series["event_step"]),
+        np.asarray(series[series_name], dtype=np.float64),
+        np.asarray(series.get("collection_step", ()), dtype=np.float64),
+        None if predicted is None else float(predicted),
+    )
+
+
+def _within_steps(steps: npt.NDArray[np.int64] | npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Spread the events of one step evenly over it: the core tells the step of an event, not when in it."""
+    first = np.r_[True, steps[1:] != steps[:-1]]
+    starts = np.flatnonzero(first)
+    group = np.cumsum(first) - 1
+    counts = np.diff(np.r_[starts, len(steps)])
+    return np.asarray(steps + (np.arange(len(steps)) - starts[group] + 1) / counts[group], dtype=np.float64)
+
+
+def _draw(title: str, measure: str, lines: Sequence[_Line]) -> Drawing:
+    drawing, axes = canvas(title, height=4.1)
+    handles = []
+    for place, line in enumerate(lines):
+        look = style.line(place) | {"marker": "", "linewidth": 1.3}
+        if line.predicted is not None:
+            ends = [line.x[0], line.x[-1]]
+            axes.plot(ends, [line.predicted] * 2, color=look["color"], **style.PREDICTED_LINE)
+        axes.plot(line.x, line.y, **look)
+        # A collection falls between two events: its mark stands on the last one before it.
+        at = np.clip(np.searchsorted(line.x, line.collections, side="right") - 1, 0, None)
+        axes.plot(line.x[at], line.y[at], "v", color=look["color"], markeredgecolor=style.PAPER, zorder=4)
+        handles.append(Line2D([], [], **look, label=line.label or "measured"))
+    if any(len(line.collections) for line in lines):
+        handles.append(Line2D([], [], linestyle="", marker="v", color=style.INK, label="collection"))
+    if any(line.predicted is not None for line in lines):
+        handles.append(Line2D([], [], color=style.SERIES[0], **style.PREDICTED_LINE, label="predicted peak"))
+    largest = max(max(line.y.max(), line.predicted or 0) for line in lines)
+    axes.margins(x=0.01)
+    axes.set_ylim(min(0.0, *(line.y.min() for line in lines)) * 1.05, largest * 1.08)
+    axes.set_xlabel("iteration")
+    array_bytes = array_bytes_of([line.cell for line in lines])
+    number_axis(axes, "y", "bytes", largest, f"{measure} bytes", array_bytes)
+    legend(drawing, handles)
+    return drawing
+
+
+def _in_words(measure: str, lines: Sequence[_Line]) -> str:
+    told = (
+        f"{line.label or 'measured'}: at most {text(float(line.y.max()), 'bytes')}, "
+        f"{text(float(line.y[-1]), 'bytes')} after the last event, {len(line.collections)} collections"
+        + ("" if line.predicted is None else f", predicted peak {text(line.predicted, 'bytes')}")
+        for line in lines
+    )
+    return f"Lines of {measure} bytes over iterations. {'; '.join(told)}."

@@ -1,0 +1,93 @@
+"""Numbers for people: bytes become KiB and MiB, seconds become ms. The one place where units change."""
+
+from toolkit.analysis.statistics import Estimate
+from toolkit.report import Unit, Value
+
+#: What the unit is divided by, and what it is called then, from the largest down.
+_SCALES: dict[str, tuple[tuple[float, str], ...]] = {
+    "bytes": ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "B")),
+    "seconds": ((1, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")),
+    "pages": ((1, "pages"),),
+    "percent": ((1, "%"),),
+    "S": ((1, "S"),),
+    "count": ((1, ""),),
+    "": ((1, ""),),
+}
+_MINUS = "\N{MINUS SIGN}"
+_THIN = "\N{NARROW NO-BREAK SPACE}"
+_NOTHING = "\N{EN DASH}"
+
+
+def unit_of(metric: str) -> Unit:
+    """Return the unit that ends the name of a metric, or "" where none does."""
+    for unit in ("bytes", "seconds", "count"):
+        if metric.endswith(f"_{unit}"):
+            return unit
+    return ""
+
+
+def words_of(metric: str) -> str:
+    """Return the name of a metric without its unit, in words: ``peak_rss_bytes`` is "peak RSS"."""
+    words = metric.removesuffix(f"_{unit_of(metric)}").split("_")
+    return " ".join(word.upper() if word in ("rss", "gc") else word for word in words)
+
+
+def scale(unit: Unit, largest: float) -> tuple[float, str]:
+    """Return what to divide numbers of `unit` by, and the name of the unit then, for numbers up to `largest`.
+
+    Parameters
+    ----------
+    unit : str
+        Of the raw numbers.
+    largest : float
+        The largest of them without its sign, in that unit.
+    """
+    scales = _SCALES[unit]
+    return next(((size, name) for size, name in scales if largest >= size), scales[-1])
+
+
+def number(value: float, decimals: int | None = None) -> str:
+    """Return a number with its thousands apart and a true minus sign; without `decimals`, of three digits."""
+    if decimals is None:
+        decimals = _decimals(value)
+    return f"{value:,.{decimals}f}".replace(",", _THIN).replace("-", _MINUS)
+
+
+def text(value: Value, unit: Unit = "", *, signed: bool = False) -> str:
+    """Return a raw value as people read it, with its unit.
+
+    Parameters
+    ----------
+    value : bool, int, float, str or None
+        In `unit`; a text is given back as it is, None becomes a dash.
+    unit : str
+    signed : bool
+        Show the sign of a positive number too.
+    """
+    if value is None:
+        return _NOTHING
+    if isinstance(value, bool | str):
+        return str(value)
+    size, name = scale(unit, abs(value))
+    whole = size == 1 and unit in ("", "bytes", "count") and float(value).is_integer()
+    shown = number(value / size, 0 if whole else None)
+    if signed and value > 0:
+        shown = f"+{shown}"
+    return f"{shown}\N{NO-BREAK SPACE}{name}" if name else shown
+
+
+def estimate_text(estimate: Estimate, unit: Unit) -> str:
+    """Return a median with its interval, "7.63 MiB (7.62 to 7.65)", where that has any width."""
+    middle = text(estimate.median, unit)
+    if estimate.low is None or estimate.high is None or estimate.low == estimate.high:
+        return middle
+    size, _ = scale(unit, abs(estimate.median))
+    low, high = (end / size for end in (estimate.low, estimate.high))
+    decimals = _decimals(estimate.median / size)
+    while number(low, decimals) == number(high, decimals) and decimals < 6:
+        decimals += 1
+    return f"{middle} ({number(low, decimals)} to {number(high, decimals)})"
+
+
+def _decimals(value: float) -> int:
+    return 0 if abs(value) >= 99.95 or value == 0 else 1 if abs(value) >= 9.995 else 2
