@@ -52,3 +52,63 @@ def page_rounded(array_bytes: int) -> int:
     Source: malloc/malloc.c of glibc, `sysmalloc_mmap`: the request and its header, rounded up to whole pages.
     """
     return -(-(array_bytes + CHUNK_HEADER_BYTES) // mmap.PAGESIZE) * mmap.PAGESIZE
+
+#: From this size on numpy computes `2 * x * gy` in place of its own temporary (numpy/_core/src/multiarray/
+#: temp_elide.c, NPY_MIN_ELIDE_BYTES), so that the gradient of a square needs one array less.
+ELISION_BYTES = 256 << 10
+
+
+def square_temporaries(array_bytes: int) -> int:
+    """Return tau, the arrays that the gradient of a square needs beyond its result: 0 with elision, 1 without."""
+    return 0 if array_bytes >= ELISION_BYTES else 1
+
+
+def forward(k: int, array_bytes: int, *, enable_backprop: bool) -> Prediction:
+    """Predict one pass forward through a chain of `k` functions, x and y held by the caller (step 18.3).
+
+    The graph keeps every intermediate array: k + 1 with x and y. Without it a function's input is dropped as
+    soon as the next one has its result: x and two neighbours, of which y is one at the end.
+    """
+    if enable_backprop:
+        return Prediction(peak_arrays=k + 1, end_arrays=k + 1, array_bytes=array_bytes, basis="(k+1) S")
+    return Prediction(peak_arrays=min(k, 2) + 1, end_arrays=2, array_bytes=array_bytes, basis="min(k+1, 3) S")
+
+
+def backward(k: int, array_bytes: int, *, retain_grad: bool) -> Prediction:
+    """Predict forward and backward through a chain of `k` squares, x and y held by the caller (step 18.1).
+
+    To the k + 1 arrays of the graph, the backward pass adds the gradient that a square is given and the one that
+    it returns, and the temporaries of computing it; with `retain_grad` all k + 1 gradients stay.
+    """
+    tau = square_temporaries(array_bytes)
+    if retain_grad:
+        return Prediction(
+            peak_arrays=2 * k + 2 + tau,
+            end_arrays=2 * k + 2,
+            array_bytes=array_bytes,
+            basis=f"(2k+2+τ) S, τ={tau}",
+        )
+    return Prediction(
+        peak_arrays=k + 3 + tau, end_arrays=k + 2, array_bytes=array_bytes, basis=f"(k+3+τ) S, τ={tau}"
+    )
+
+
+def loop_without_garbage(k: int, iterations: int, array_bytes: int, *, enable_backprop: bool = True) -> Prediction:
+    """Predict a loop that makes a chain of `k` functions anew in each iteration, all of it freed in time.
+
+    The names of the loop hold one iteration's graph until the next one's is complete: two graphs (step 17.5).
+    Without the graph they hold one iteration's x and y, beside which two neighbours of the next are alive.
+    """
+    if enable_backprop:
+        graphs = min(iterations, 2)
+        return Prediction(
+            peak_arrays=graphs * (k + 1), end_arrays=0, array_bytes=array_bytes, basis="min(T, 2) (k+1) S"
+        )
+    peak = min(k, 2) + (2 if iterations > 1 else 1)
+    return Prediction(peak_arrays=peak, end_arrays=0, array_bytes=array_bytes, basis="x, the old y and two neighbours")
+
+
+def loop_without_collector(k: int, iterations: int, array_bytes: int) -> Prediction:
+    """Predict the same loop with strong references where nothing collects the cycles: every graph stays."""
+    arrays = iterations * (k + 1)
+    return Prediction(peak_arrays=arrays, end_arrays=arrays, array_bytes=array_bytes, basis="T (k+1) S")

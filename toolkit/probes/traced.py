@@ -79,6 +79,20 @@ class _Allocator(ctypes.Structure):
 _DOMAINS = (0, 1, 2)  # PYMEM_DOMAIN_RAW, PYMEM_DOMAIN_MEM, PYMEM_DOMAIN_OBJ
 
 
+_everything = False
+
+
+@contextmanager
+def tracing_everything() -> Iterator[None]:
+    """Let `tracing_arrays`, inside the block, leave the hooks where they are: Python's objects count as well."""
+    global _everything
+    _everything = True
+    try:
+        yield
+    finally:
+        _everything = False
+
+
 @contextmanager
 def tracing_arrays() -> Iterator[None]:
     """Trace what numpy reports to tracemalloc, and nothing that Python's allocators hand out.
@@ -92,7 +106,8 @@ def tracing_arrays() -> Iterator[None]:
     tracemalloc.start()
     try:
         for domain, allocator in zip(_DOMAINS, plain, strict=True):
-            ctypes.pythonapi.PyMem_SetAllocator(domain, ctypes.byref(allocator))
+            if not _everything:
+                ctypes.pythonapi.PyMem_SetAllocator(domain, ctypes.byref(allocator))
         tracemalloc.clear_traces()
         yield
     finally:

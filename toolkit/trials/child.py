@@ -8,9 +8,9 @@ import platform
 import signal
 import sys
 import time
+import traceback
 import tracemalloc
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from dataclasses import fields
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
@@ -22,6 +22,7 @@ import numpy as np
 from toolkit.core.config import Config, using_config
 from toolkit.experiment import Experiment
 from toolkit.probes import Moment, Position, Probe
+from toolkit.probes.traced import tracing_everything
 from toolkit.trials.collecting import collecting
 from toolkit.trials.reserve import Reserve
 from toolkit.trials.result import write_result
@@ -43,9 +44,13 @@ def main(spec_path: str, result_path: str) -> None:
     """Do the trial that the JSON file at `spec_path` describes and write its result to `result_path`."""
     _die_with_parent()
     spec = json.loads(Path(spec_path).read_text(encoding="utf-8"))
-    experiment = load_script(Path(spec["script"]))
-    result = _measure(experiment, spec)
-    write_result(Path(result_path), result)
+    try:
+        result = _measure(load_script(Path(spec["script"])), spec)
+        write_result(Path(result_path), result)
+    except Exception as problem:
+        failure = {"failure": type(problem).__name__, "message": traceback.format_exc()}
+        write_result(Path(result_path), failure)
+        sys.exit(1)
 
 
 def load_script(path: Path) -> Experiment:
@@ -77,29 +82,22 @@ def _measure(experiment: Experiment, spec: Mapping[str, Any]) -> dict[str, Any]:
         if name not in toggles and name not in ENVIRONMENT_FACTORS
     }
     settings = {name: level for name, level in levels.items() if name in toggles}
+    gc_level = str(levels.get("gc", "default"))
     trial = RunningTrial(spec["seed"])
     probes = [_probe(name, trial.position) for name in PROBES[spec["measure"]]]
     engine = import_module(f"toolkit.engines.{levels.get('engine', 'core')}").ENGINE
     _warm_up(engine.warm_up, probes)
-    reserve = Reserve()
 
     def run() -> object:
         return experiment.workload(trial, **arguments)
 
     with using_config(**settings):
-        settle()
-        for _ in range(2):
-            reserve.take()
-            reserve.give()
-        gc_count = gc.get_count()[0]
-        total = _total_traced_peak(run, str(levels.get("gc", "default"))) if spec["measure"] == "traced" else {}
-        with collecting(str(levels.get("gc", "default"))):
+        reserve = Reserve()
+        settle(reserve)
+        total = _total_traced_peak(run, probes, gc_level) if spec["measure"] == "traced" else {}
+        with collecting(gc_level):
             began = time.time()
-            with ExitStack() as stopping:
-                for probe in probes:
-                    probe.start()
-                    stopping.callback(probe.stop)
-                held = run()
+            held = _observed(run, probes)
             ended = time.time()
             _read(probes, "end")
             del held
@@ -113,7 +111,7 @@ def _measure(experiment: Experiment, spec: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "metrics": {**metrics, **total, **trial.recorded},
         "series": {name: values for probe in probes for name, values in probe.series().items()},
-        "conditions": {**_conditions(probes), "gc_count0_at_start": gc_count, "engine": engine.version},
+        "conditions": {**_conditions(probes), "engine_version": engine.version},
         "began": began,
         "ended": ended,
     }
@@ -144,11 +142,16 @@ def _read(probes: list[Probe], moment: Moment) -> None:
         probe.read(moment)
 
 
-def settle() -> None:
-    """Free what can be freed, so that the baseline holds nothing that could go away during the trial."""
+def settle(reserve: Reserve) -> None:
+    """Bring the process into the state of the baseline: nothing is left to free, and small objects have room."""
     gc.collect()
     gc.collect()
     trim()
+    # What the first round makes may take room from the reserve, which the second round tops up.
+    for _ in range(2):
+        reserve.take()
+        reserve.give()
+    gc.collect(0)
 
 
 def trim() -> None:
@@ -160,7 +163,18 @@ def trim() -> None:
 _LIBC = ctypes.CDLL(None)
 
 
-def _total_traced_peak(run: Callable[[], object], gc_level: str) -> dict[str, int]:
+def _observed(run: Callable[[], object], probes: list[Probe]) -> object:
+    # Plain loops, and no ExitStack: what is made here is counted by the collector under study.
+    for probe in probes:
+        probe.start()
+    try:
+        return run()
+    finally:
+        for probe in reversed(probes):
+            probe.stop()
+
+
+def _total_traced_peak(run: Callable[[], object], probes: list[Probe], gc_level: str) -> dict[str, int]:
     """Run the workload in a copy of this process, and return the traced peak there, Python's objects included.
 
     tracemalloc keeps one peak, so array data alone and everything together take two runs. A copy starts both
@@ -172,12 +186,10 @@ def _total_traced_peak(run: Callable[[], object], gc_level: str) -> dict[str, in
     process_id = os.fork()
     if process_id == 0:
         try:
-            tracemalloc.start()
-            tracemalloc.clear_traces()
-            with collecting(gc_level):
-                held = run()
-            os.write(sending, str(tracemalloc.get_traced_memory()[1]).encode())
-            del held
+            with tracing_everything(), collecting(gc_level):
+                held = _observed(run, probes)
+                os.write(sending, str(tracemalloc.get_traced_memory()[1]).encode())
+                del held
         finally:
             # The copy must not go on into what its original does after the fork.
             os._exit(0)

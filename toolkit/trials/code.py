@@ -1,0 +1,97 @@
+"""Which code a trial runs, as a digest: a trial that is finished runs again when its code has changed."""
+
+import ast
+import hashlib
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+from toolkit.experiment import Experiment
+
+__all__ = ["code_digest"]
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+#: What runs in the child, or makes the prediction that is stored with its outcome.
+_RUN_IN_TRIALS = ("core/**/*.py", "probes/*.py", "engines/*.py", "trials/*.py", "analysis/predictions.py",
+                  "analysis/collection.py")  # fmt: skip
+
+
+def code_digest(experiment: Experiment) -> str:
+    """Return the SHA-256, in hexadecimal, of the code that a trial of `experiment` runs.
+
+    That is the toolkit's own code for trials, and of the script whatever its workload and its prediction reach
+    by name. How the script draws, what it says of its results and which levels it declares are left out.
+    Modules that the script imports from elsewhere do not count.
+    """
+    roots = [experiment.workload.__name__]
+    if experiment.predict is not None:
+        roots.append(experiment.predict.__name__)
+    source = experiment.script.read_text(encoding="utf-8")
+    return hashlib.sha256((_toolkit_digest() + reachable_source(source, roots)).encode()).hexdigest()
+
+
+@cache
+def _toolkit_digest() -> str:
+    digest = hashlib.sha256()
+    for pattern in _RUN_IN_TRIALS:
+        for path in sorted(_PACKAGE.glob(pattern)):
+            digest.update(f"{path.relative_to(_PACKAGE).as_posix()}\0".encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def reachable_source(source: str, roots: Iterable[str]) -> str:
+    """Return the statements of a module that the definitions named `roots` reach, in order.
+
+    Statements that define no name are reached by every call. The whole source is returned where a root is not
+    defined in it.
+    """
+    statements = ast.parse(source).body
+    defines = {id(statement): _defined(statement) for statement in statements}
+    by_name = {name: statement for statement in statements for name in defines[id(statement)]}
+    waiting = list(roots)
+    if any(name not in by_name for name in waiting):
+        return source
+    reached = {
+        id(statement): statement
+        for statement in statements
+        if not defines[id(statement)] and not _is_docstring(statement) and not isinstance(statement, ast.If)
+    }
+    waiting += [name for statement in reached.values() for name in _mentioned(statement)]
+    while waiting:
+        statement = by_name.get(waiting.pop())
+        if statement is not None and id(statement) not in reached:
+            reached[id(statement)] = statement
+            waiting += _mentioned(statement)
+    lines = source.splitlines()
+    return "\n".join(
+        "\n".join(lines[_first_line(statement) - 1 : statement.end_lineno])
+        for statement in statements
+        if id(statement) in reached
+    )
+
+
+def _defined(statement: ast.stmt) -> list[str]:
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return [statement.name]
+    if isinstance(statement, ast.Import | ast.ImportFrom):
+        return [(alias.asname or alias.name).partition(".")[0] for alias in statement.names]
+    targets: list[ast.expr] = []
+    if isinstance(statement, ast.Assign):
+        targets = statement.targets
+    elif isinstance(statement, ast.AnnAssign | ast.AugAssign):
+        targets = [statement.target]
+    return [node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)]
+
+
+def _mentioned(statement: ast.stmt) -> list[str]:
+    return [node.id for node in ast.walk(statement) if isinstance(node, ast.Name)]
+
+
+def _is_docstring(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+
+
+def _first_line(statement: ast.stmt) -> int:
+    decorators = getattr(statement, "decorator_list", [])
+    return min([statement.lineno, *(decorator.lineno for decorator in decorators)])

@@ -1,0 +1,72 @@
+"""The environment of a trial: its interpreter, its variables, its address space."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+from toolkit.trials import Level, Measure
+
+#: The levels of the factor `malloc`, as variables that glibc's malloc reads (mallopt(3)).
+MALLOC_LEVELS: dict[str, dict[str, str]] = {
+    # Left to itself glibc raises its mmap threshold when a large block is freed, and later arrays come from a
+    # heap that it keeps: the resident set then depends on history. A threshold that is set stays as it is.
+    "fixed": {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "131072"},
+    "default": {},
+}
+
+_PASSED_ON = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR", "SYSTEMROOT")
+_ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+_PACKAGE_PARENT = Path(__file__).resolve().parents[2]
+
+
+def variables(measure: Measure, levels: Mapping[str, Level]) -> dict[str, str]:
+    """Return the environment variables of a trial.
+
+    A timed trial gets the plain environment; one that measures memory gets fixed malloc thresholds, one thread
+    and a fixed hash seed. The factor `malloc` overrules the choice of thresholds.
+    """
+    passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    if measure == "timed":
+        return passed_on | MALLOC_LEVELS[str(levels.get("malloc", "default"))]
+    malloc = MALLOC_LEVELS[str(levels.get("malloc", "fixed"))]
+    return passed_on | malloc | _ONE_THREAD | {"PYTHONHASHSEED": "0"}
+
+
+def command(measure: Measure, levels: Mapping[str, Level], spec: Path, result: Path) -> list[str]:
+    """Return the command that runs the child; memory is measured without address randomisation where allowed."""
+    fixed = ["setarch", "-R"] if measure != "timed" and can_fix_addresses() else []
+    # Not -I: it would ignore PYTHONHASHSEED. The path is set by hand, so any interpreter with numpy will do.
+    start = (
+        f"import sys; sys.path.insert(0, {str(_PACKAGE_PARENT)!r}); "
+        f"from toolkit.trials.child import main; main({str(spec)!r}, {str(result)!r})"
+    )
+    return [*fixed, interpreter(levels), "-s", "-P", "-c", start]
+
+
+def interpreter(levels: Mapping[str, Level]) -> str:
+    """Return the path of the interpreter that the factor `python` asks for, a name on the PATH or a path.
+
+    Raises
+    ------
+    FileNotFoundError
+        When there is no such program.
+    """
+    asked = levels.get("python")
+    if asked is None:
+        return sys.executable
+    found = shutil.which(str(asked))
+    if found is None:
+        raise FileNotFoundError(f"no interpreter {asked!r} on the PATH")
+    return found
+
+
+@cache
+def can_fix_addresses() -> bool:
+    """Whether `setarch -R` is there and allowed, so that every trial finds the same addresses (personality(2))."""
+    if shutil.which("setarch") is None:
+        return False
+    return subprocess.run(["setarch", "-R", "true"], capture_output=True, check=False).returncode == 0

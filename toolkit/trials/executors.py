@@ -1,0 +1,39 @@
+"""How many trials run at once, and in which order they come back."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+
+from toolkit.trials import Outcome, Trial
+from toolkit.trials.supervisor import end_all, supervise
+
+__all__ = ["run_trials"]
+
+
+def run_trials(trials: Sequence[Trial], jobs: int) -> Iterator[tuple[Trial, Outcome]]:
+    """Run every trial and yield each with its outcome as it ends.
+
+    Trials that measure memory run `jobs` at a time; timed ones follow, one at a time, because whatever runs
+    beside them takes time from them. Leaving the iteration early ends the trials that are running.
+    """
+    memory = [trial for trial in trials if trial.measure != "timed"]
+    timed = [trial for trial in trials if trial.measure == "timed"]
+    yield from _run(memory, jobs)
+    yield from _run(timed, 1)
+
+
+def _run(trials: Sequence[Trial], jobs: int) -> Iterator[tuple[Trial, Outcome]]:
+    waiting = iter(trials)
+    running: dict[Future[Outcome], Trial] = {}
+    with ThreadPoolExecutor(jobs, thread_name_prefix="supervisor") as executor:
+        try:
+            while True:
+                for trial in waiting:
+                    running[executor.submit(supervise, trial)] = trial
+                    if len(running) == jobs:
+                        break
+                if not running:
+                    return
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    yield running.pop(future), future.result()
+        finally:
+            end_all()
