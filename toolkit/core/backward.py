@@ -48,7 +48,7 @@ class _ByGeneration:
 
 
 class _LastInFirstOut:
-    """The order of step 15.2, kept to show why it is wrong: a function is revisited once for every path to it."""
+    """The order of step 15.2, kept to show why it is wrong: a function is revisited for every path to it."""
 
     visits_once = False
 
@@ -72,8 +72,8 @@ def go_backward(root: "Variable", retain_grad: bool) -> None:
         root.grad = seed
         return
     queue: _Queue = _ByGeneration() if current_config().traversal == "generation" else _LastInFirstOut()
-    # What has arrived at a variable and not yet been passed on. It is kept apart from `grad`, so that a second
-    # pass does not send on what the first one left there.
+    # What has arrived at a variable and not yet been passed on. It is kept apart from `grad`, so that a
+    # second pass does not send on what the first one left there.
     arrived = {root: seed}
     root.grad = None
     queue.push(root.creator)
@@ -88,19 +88,20 @@ def go_backward(root: "Variable", retain_grad: bool) -> None:
 def _seed(root: "Variable") -> "Array":
     if root.untracked:
         raise RuntimeError(
-            "this variable was made while enable_backprop was False (no_grad), so no graph leads back from it; "
-            "compute it with the graph switched on"
+            "this variable was made while enable_backprop was False (no_grad), so no graph leads back from "
+            "it; compute it with the graph switched on"
         )
     if root.data.dtype.kind != "f":
         raise TypeError(f"backward needs real floating data, and this variable holds {root.data.dtype}")
     if root.grad is None:
         return np.ones_like(root.data)
-    if root.grad.shape != root.data.shape or root.grad.dtype != root.data.dtype:
+    seed = np.asarray(root.grad)
+    if seed.shape != root.data.shape or seed.dtype != root.data.dtype:
         raise ValueError(
-            f"backward starts from this variable's grad, which is {_layout(root.grad)}; "
+            f"backward starts from this variable's grad, which is {_layout(seed)}; "
             f"its data is {_layout(root.data)}"
         )
-    return root.grad
+    return seed
 
 
 def _step(function: "Function", arrived: "dict[Variable, Array]", queue: _Queue, retain_grad: bool) -> None:
@@ -112,12 +113,14 @@ def _step(function: "Function", arrived: "dict[Variable, Array]", queue: _Queue,
         gxs = (gxs,)
     if len(gxs) != len(function.inputs):
         raise ValueError(
-            f"{type(function).__name__}.backward returned {len(gxs)} gradients for {len(function.inputs)} inputs"
+            f"{type(function).__name__}.backward returned {len(gxs)} gradients "
+            f"for {len(function.inputs)} inputs"
         )
-    for position, (x, gx) in enumerate(zip(function.inputs, gxs, strict=True)):
+    # All are checked before the first is passed on: a refused gradient leaves no half of a step behind.
+    gxs = tuple([_checked(gx, function, position) for position, gx in enumerate(gxs)])
+    for x, gx in zip(function.inputs, gxs, strict=True):
         if gx is None:
             continue
-        gx = _checked(gx, x, function, position)
         if x.creator is None:
             x.grad = _accumulated(x.grad, gx)
         else:
@@ -147,14 +150,16 @@ def _output_gradients(
 
 
 def _accumulated(gradient: "Array | None", more: "Array") -> "Array":
-    # Out of place (step 14.2): functions such as Add hand the same array to several variables. A 0-d sum comes
-    # back as a scalar.
+    # Out of place (step 14.2): functions such as Add hand the same array to several variables. A 0-d sum
+    # comes back as a scalar.
     return more if gradient is None else np.asarray(gradient + more)
 
 
-def _checked(gradient: Any, x: "Variable", function: "Function", position: int) -> "Array":
+def _checked(gradient: Any, function: "Function", position: int) -> "Array | None":
+    if gradient is None:
+        return None
     gradient = np.asarray(gradient)
-    data = x.data
+    data = function.inputs[position].data
     if data.dtype.kind != "f":
         raise TypeError(
             f"input {position} of {type(function).__name__} holds {data.dtype}, which has no gradient: "

@@ -5,7 +5,7 @@ each other's settings: a new thread starts from the defaults, a new task from th
 """
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import _GeneratorContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, fields, replace
 from typing import Final, Literal
@@ -67,7 +67,7 @@ _UNSET: Final = object()
 
 def using_config(
     name: str | None = None, value: object = _UNSET, /, **settings: object
-) -> AbstractContextManager[Config]:
+) -> _GeneratorContextManager[Config]:
     """Set toggles inside a `with` block (step 18.5); what was in force before comes back, also on errors.
 
     Parameters
@@ -80,7 +80,7 @@ def using_config(
     Returns
     -------
     context manager
-        Yields the `Config` in force inside the block. It also serves as a decorator.
+        Yields the `Config` in force inside the block. It also serves as a decorator of plain functions.
 
     Raises
     ------
@@ -111,6 +111,6 @@ def _overriding(settings: dict[str, object]) -> Iterator[Config]:
         _current.reset(token)
 
 
-def no_grad() -> AbstractContextManager[Config]:
-    """Record no graph inside the block (step 18.5): the same as ``using_config("enable_backprop", False)``."""
+def no_grad() -> _GeneratorContextManager[Config]:
+    """Record no graph inside the block (step 18.5): short for ``using_config("enable_backprop", False)``."""
     return using_config(enable_backprop=False)

@@ -1,4 +1,4 @@
-"""What the core tells whoever listens: a function was called, an output was released, a backward step was taken.
+"""What the core tells whoever listens: a function was called, an output released, a backward step taken.
 
 Nobody listening costs one truth test of an empty tuple per call. Listeners are shared by all threads.
 """
@@ -36,7 +36,7 @@ class Listener:
         output_gradients: tuple["Array", ...],
         input_gradients: tuple["Array | None", ...],
     ) -> None:
-        """Hear that `function` has been gone back through, before the gradients of its outputs are dropped."""
+        """Hear that `function` was gone back through, before the gradients of its outputs are dropped."""
 
 
 #: Those who listen now. The core reads it; only `listening` writes it.
@@ -52,7 +52,10 @@ def listening(listener: Listener) -> Iterator[Listener]:
     try:
         yield listener
     finally:
-        listeners = tuple(one for one in listeners if one is not listener)
+        # Only this block's entry goes: the same listener may listen in an outer block too.
+        remaining = list(listeners)
+        remaining.remove(listener)
+        listeners = tuple(remaining)
         if not _watching_releases():
             _watched.clear()
 

@@ -1,4 +1,4 @@
-"""Function: a forward computation, its gradient, and the node it leaves in the graph (book steps 11 to 18)."""
+"""Function: a computation, its gradient, and the node it leaves in the graph (book steps 11 to 18)."""
 
 import weakref
 from typing import Any
@@ -83,9 +83,9 @@ class Function:
 
     def _record(self, inputs: tuple[Variable, ...], outputs: tuple[Variable, ...], *, weakly: bool) -> None:
         if hasattr(self, "inputs"):
-            raise RuntimeError(f"this {type(self).__name__} has recorded a call already; make one for each call")
+            raise RuntimeError(f"this {type(self).__name__} has recorded a call; make one for each call")
         self.inputs = inputs
-        self.generation = max([x.generation for x in inputs])
+        self.generation = max([x.generation for x in inputs], default=0)
         for output in outputs:
             output.set_creator(self)
         if len(outputs) > 1:
@@ -118,6 +118,7 @@ def _as_input(value: Operand, beside: list[np.dtype[Any]]) -> Variable:
     if isinstance(value, Variable):
         return value
     if isinstance(value, bool | int | float) and beside:
-        # A 0-d float64 array would turn its float32 neighbours into float64; a Python scalar does not (NEP 50).
+        # A 0-d float64 array would turn its float32 neighbours into float64; a Python scalar does not
+        # (NEP 50).
         return Variable(np.array(value, dtype=np.result_type(*beside, value)))
     return Variable(as_array(value))

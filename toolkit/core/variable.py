@@ -50,7 +50,9 @@ class Variable:
 
     def __init__(self, data: Array, name: str | None = None) -> None:
         if not isinstance(data, np.ndarray):
-            raise TypeError(f"Variable needs a numpy array, not {type(data).__name__}; see as_array for scalars")
+            raise TypeError(
+                f"Variable needs a numpy array, not {type(data).__name__}; as_array makes one of a scalar"
+            )
         self.data = data
         self.name = name
         self.grad: Array | None = None
@@ -72,13 +74,14 @@ class Variable:
     def backward(self, retain_grad: bool | None = None) -> None:
         """Compute the gradient of this variable with respect to every leaf it was made from.
 
-        Leaves add it to `grad`. The pass starts from this variable's own `grad`, or from ones where it has none.
+        Leaves add it to `grad`. The pass starts from this variable's own `grad`, or from ones where it has
+        none.
 
         Parameters
         ----------
         retain_grad : bool, optional
-            Whether intermediate variables, this one included, keep their gradients (step 18.1). Without it the
-            toggle of the same name decides.
+            Whether intermediate variables, this one included, keep their gradients (step 18.1). Without it
+            the toggle of the same name decides.
 
         Raises
         ------
@@ -132,16 +135,25 @@ class Variable:
         def __neg__(self) -> "Variable": ...
         def __matmul__(self, other: Operand) -> "Variable": ...
         def __rmatmul__(self, other: Operand) -> "Variable": ...
-        def reshape(self, *shape: int | tuple[int, ...]) -> "Variable": ...
-        def transpose(self, *axes: int) -> "Variable": ...
+        def reshape(self, *shape: int | tuple[int, ...]) -> "Variable":
+            """Return `toolkit.reshape` of this variable; the sizes may come as one tuple."""
+
+        def transpose(self, *axes: int | tuple[int, ...]) -> "Variable":
+            """Return `toolkit.transpose` of this variable; the axes may come as one tuple."""
+
         @property
-        def T(self) -> "Variable": ...
-        def sum(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> "Variable": ...
-        def mean(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> "Variable": ...
+        def T(self) -> "Variable":
+            """The variable with its axes reversed."""
+
+        def sum(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> "Variable":
+            """Return `toolkit.sum` of this variable."""
+
+        def mean(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> "Variable":
+            """Return `toolkit.mean` of this variable."""
 
 
 def as_array(value: Any) -> Any:
-    """Return a 0-d array for a scalar, Python's or numpy's, and anything else as it is (step 9, used by 11)."""
+    """Return a 0-d array for a scalar, Python's or numpy's, and anything else as it is (steps 9 and 11)."""
     if type(value) is np.ndarray:
         return value
     return np.array(value) if np.isscalar(value) else value
