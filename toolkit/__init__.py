@@ -1,7 +1,9 @@
-"""The memory bench for autograd engines: the book's vocabulary, and lazily what runs and loads experiments."""
+"""The memory bench for autograd engines: the book's vocabulary; lazily, what runs and loads experiments."""
 
 from typing import TYPE_CHECKING, Any
 
+from toolkit.core import functions
+from toolkit.core.checking import check_gradient
 from toolkit.core.config import Config, current_config, no_grad, using_config
 from toolkit.core.function import Function
 from toolkit.core.functions import *  # noqa: F403  # the folder is the registry
@@ -10,6 +12,21 @@ from toolkit.core.variable import Variable, as_array, as_variable
 if TYPE_CHECKING:
     from toolkit.experiment import Experiment
     from toolkit.store.read import load
+
+__all__ = [
+    "Config",
+    "Experiment",
+    "Function",
+    "Variable",
+    "as_array",
+    "as_variable",
+    "check_gradient",
+    "current_config",
+    "load",
+    "no_grad",
+    "using_config",
+]
+__all__ += functions.__all__
 
 __version__ = "0.1.0"
 

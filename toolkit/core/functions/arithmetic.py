@@ -34,7 +34,8 @@ class Sub(Function):
 
     def backward(self, gy: Array) -> tuple[Array, Array]:
         """Hand the gradient on, with its sign changed for the second input."""
-        return _to_inputs(self, gy, -gy)
+        gx0, gx1 = _to_inputs(self, gy, gy)
+        return gx0, -gx1
 
 
 class Mul(Function):
@@ -49,7 +50,7 @@ class Mul(Function):
     def backward(self, gy: Array) -> tuple[Array, Array]:
         """Multiply by the other input."""
         x0, x1 = self.inputs[0].data, self.inputs[1].data
-        return _to_inputs(self, gy * x1, gy * x0)
+        return reduce_to(gy * x1, x0.shape, x0.dtype), reduce_to(gy * x0, x1.shape, x1.dtype)
 
 
 class Div(Function):
@@ -102,9 +103,9 @@ class Pow(Function):
         x, exponent = self.inputs[0].data, self.exponent
         if exponent == 0:
             # 0 * x**-1 is not a number at x = 0, where the gradient of a constant is still 0.
-            return np.zeros_like(gy)
-        gx: Array = exponent * x ** (exponent - 1) * gy
-        return gx
+            return np.zeros_like(x)
+        # A numpy scalar as the exponent promotes, as it does in numpy.
+        return reduce_to(exponent * x ** (exponent - 1) * gy, x.shape, x.dtype)
 
 
 def _to_inputs(function: Function, gx0: Array, gx1: Array) -> tuple[Array, Array]:

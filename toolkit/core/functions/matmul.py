@@ -1,0 +1,79 @@
+"""The matrix product, with numpy's rules for vectors and stacks of matrices."""
+
+from math import prod
+
+import numpy as np
+
+from toolkit.core.broadcasting import reduce_to
+from toolkit.core.function import Function
+from toolkit.core.variable import Array, Operand, Variable
+
+__all__ = ["MatMul", "matmul"]
+
+
+class MatMul(Function):
+    """``x0 @ x1``."""
+
+    __slots__ = ()
+
+    def forward(self, x0: Array, x1: Array) -> Array:
+        """Multiply as ``numpy.matmul`` does."""
+        y: Array = np.matmul(x0, x1)
+        return y
+
+    def backward(self, gy: Array) -> tuple[Array, Array]:
+        """Return ``gy @ x1.T`` and ``x0.T @ gy``, added up over the axes that broadcasting made."""
+        x0, x1 = self.inputs[0].data, self.inputs[1].data
+        left, right = x0, x1
+        # A vector is a matrix of one row on the left, of one column on the right; the product lacks it.
+        if x1.ndim == 1:
+            right, gy = right[:, np.newaxis], gy[..., np.newaxis]
+        if x0.ndim == 1:
+            left, gy = left[np.newaxis, :], np.expand_dims(gy, -2)
+        gx0 = gy @ _transposed(right)
+        # One matrix for a whole stack: its gradient is one product too, with no stack of products to add up.
+        shared = right.ndim == 2 < left.ndim
+        gx1 = _rows(left).T @ _rows(gy) if shared else _transposed(left) @ gy
+        return _to_input(gx0, left, x0), _to_input(gx1, right, x1)
+
+
+def _rows(matrices: Array) -> Array:
+    *rows, columns = matrices.shape
+    return matrices.reshape(prod(rows), columns)
+
+
+def _transposed(matrices: Array) -> Array:
+    return np.swapaxes(matrices, -1, -2)
+
+
+def _to_input(gradient: Array, matrices: Array, x: Array) -> Array:
+    return reduce_to(gradient, matrices.shape, x.dtype).reshape(x.shape)
+
+
+def matmul(x0: Operand, x1: Operand) -> Variable:
+    """Return ``x0 @ x1``.
+
+    Parameters
+    ----------
+    x0 : Variable or numpy.ndarray
+        Shape (k,), (n, k) or (..., n, k).
+    x1 : Variable or numpy.ndarray
+        Shape (k,), (k, m) or (..., k, m).
+
+    Returns
+    -------
+    Variable
+        Shape (..., n, m), without n where `x0` is a vector and without m where `x1` is. The axes before the
+        last two broadcast, dtypes promote.
+
+    Raises
+    ------
+    ValueError
+        The shapes do not fit, or an operand is a scalar.
+    """
+    y: Variable = MatMul()(x0, x1)
+    return y
+
+
+Variable.__matmul__ = matmul  # type: ignore[method-assign]
+Variable.__rmatmul__ = lambda self, other: matmul(other, self)  # type: ignore[method-assign]
