@@ -1,6 +1,5 @@
 """Measured against predicted, cell by cell."""
 
-import mmap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +19,9 @@ TRACED_TOLERANCE_ARRAYS = 0.1
 
 #: A model of when the collector runs: it was within 7 % on CPython 3.11 to 3.13 when it was made.
 MODEL_TOLERANCE_PERCENT = 10.0
+
+#: Where a trial does not tell.
+_USUAL_PAGE_BYTES = 4096
 
 #: The prediction of each metric that theory speaks of; of any other metric it is ``predicted_METRIC``.
 _PREDICTIONS: Mapping[str, str] = {
@@ -52,6 +54,8 @@ class Comparison:
         The data of one array, S.
     page_bytes : int
         One page of the machine that measured.
+    keys : frozenset of str
+        Of the cell's trials.
     """
 
     levels: Mapping[str, Level]
@@ -63,6 +67,7 @@ class Comparison:
     basis: str
     array_bytes: int | None
     page_bytes: int
+    keys: frozenset[str]
 
     @property
     def deviation(self) -> float:
@@ -87,35 +92,48 @@ class Comparison:
         return 100 * self.deviation / self.predicted if self.predicted else None
 
     @property
+    def off(self) -> float | None:
+        """The deviation in the unit in which it is judged; None where nothing may be claimed."""
+        return self._yardstick[0]
+
+    @property
+    def off_unit(self) -> str:
+        """The unit of `off`, to be written after the number: " pages", " S", " %", or "" for counts."""
+        return self._yardstick[2]
+
+    @property
+    def allowance(self) -> str:
+        """How far off a prediction of this kind may be, in words; or why nothing may be claimed."""
+        off, tolerance, unit, why = self._yardstick
+        if off is None:
+            return f"no claim: {why}"
+        return f"within {tolerance:g}{unit}" if tolerance else "equal"
+
+    @property
     def holds(self) -> bool | None:
         """Whether the prediction holds within what may be claimed for it; None where nothing may."""
-        off, tolerance, _ = self._yardstick()
+        off, tolerance, *_ = self._yardstick
         return None if off is None else abs(off) <= tolerance
 
     @property
     def verdict(self) -> str:
         """`holds`, in words and with the number that it rests on."""
-        off, tolerance, unit = self._yardstick()
-        if off is None:
-            return f"no claim: {unit}"
-        if abs(off) <= tolerance:
-            return f"within {tolerance:g}{unit}" if tolerance else "equal"
-        return f"off by {abs(off):.3g}{unit}"
+        if self.holds is False and self.off is not None:
+            return f"off by {abs(self.off):.3g}{self.off_unit}"
+        return self.allowance
 
-    def _yardstick(self) -> tuple[float | None, float, str]:
-        """Return the deviation, what is allowed, and the unit; or None, and why in place of the unit."""
+    @property
+    def _yardstick(self) -> tuple[float | None, float, str, str]:
+        """The deviation, what is allowed, and their unit; where the deviation is None, why."""
         if not self.exact:
-            off = self.deviation_percent
-            return off, MODEL_TOLERANCE_PERCENT, "the model predicts nothing" if off is None else " %"
+            return self.deviation_percent, MODEL_TOLERANCE_PERCENT, " %", "the model predicts nothing"
         if self.deviation_pages is None:
-            return self.deviation, 0, ""
-        if self.array_bytes is None:
-            return None, 0, "the size of an array was not recorded"
+            return self.deviation, 0, "", ""
         if self.measure == "resident":
-            if self.array_bytes < RESIDENT_CLAIM_FROM_ARRAY_BYTES:
-                return None, 0, f"arrays below {RESIDENT_CLAIM_FROM_ARRAY_BYTES // 1000} kB"
-            return self.deviation_pages, RESIDENT_TOLERANCE_PAGES, " pages"
-        return self.deviation_arrays, TRACED_TOLERANCE_ARRAYS, " S"
+            small = (self.array_bytes or 0) < RESIDENT_CLAIM_FROM_ARRAY_BYTES
+            pages = None if small else self.deviation_pages
+            return pages, RESIDENT_TOLERANCE_PAGES, " pages", "arrays too small for the resident set"
+        return self.deviation_arrays, TRACED_TOLERANCE_ARRAYS, " S", "the size of an array was not recorded"
 
 
 def compare(results: Results) -> tuple[Comparison, ...]:
@@ -136,7 +154,7 @@ def with_predictions(
     by: Iterable[str] | None = None,
     where: Mapping[str, Level | Sequence[Level]] | None = None,
 ) -> tuple[tuple[Cell, float | None], ...]:
-    """Return the cells that `Results.cells` returns, each with what was predicted for it, in the same unit."""
+    """Return what `Results.cells` returns, each cell with what was predicted for it, in the same unit."""
     by = None if by is None else tuple(by)
     predicted = {
         cell.identity: cell.estimate.median
@@ -158,7 +176,7 @@ def prediction_of(metric: str) -> str:
     return _PREDICTIONS.get(metric, f"predicted_{metric}")
 
 
-def _comparison(cell: Cell, predicted: float, metric: str, measure: Measure) -> Comparison:
+def _comparison(cell: Cell, predicted: float, metric: str, measure: Measure, page_bytes: int) -> Comparison:
     conditions = cell.trial.conditions
     array_bytes = conditions.get("prediction_array_bytes")
     return Comparison(
@@ -170,5 +188,6 @@ def _comparison(cell: Cell, predicted: float, metric: str, measure: Measure) -> 
         exact=bool(conditions.get("prediction_exact", True)),
         basis=str(conditions.get("prediction_basis", "")),
         array_bytes=None if array_bytes is None else int(array_bytes),
-        page_bytes=int(conditions.get("page_bytes", mmap.PAGESIZE)),
+        page_bytes=int(conditions.get("page_bytes", _USUAL_PAGE_BYTES)),
+        keys=cell.keys,
     )

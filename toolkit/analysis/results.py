@@ -30,11 +30,14 @@ class Cell:
         The median over the replicates with its interval, in the unit of the metric.
     trial : Row
         The one whose reading is nearest to the median: to take series and conditions from.
+    keys : frozenset of str
+        Of all its trials.
     """
 
     levels: Mapping[str, Level]
     estimate: Estimate
     trial: Row
+    keys: frozenset[str]
 
     @property
     def identity(self) -> tuple[tuple[str, Level], ...]:
@@ -96,7 +99,7 @@ class Results:
         return frame(self.rows)
 
     def levels(self, name: str) -> tuple[Level, ...]:
-        """Return the levels of a factor or constant that trials ran with: numbers in order, others as declared."""
+        """Return the levels that trials ran with: numbers in order, others as they were declared."""
         self._check_names([name])
         return self._levels[name]
 
@@ -207,7 +210,7 @@ def _cell(metric: str, levels: Mapping[str, Level], rows: Sequence[Row]) -> Cell
     readings = [row.metrics[metric] for row in rows]
     estimate = statistics.median(readings)
     nearest = min(rows, key=lambda row: abs(row.metrics[metric] - estimate.median))
-    return Cell(levels, estimate, nearest)
+    return Cell(levels, estimate, nearest, frozenset(row.key for row in rows))
 
 
 def _level(row: Row, name: str) -> Level:

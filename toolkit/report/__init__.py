@@ -4,12 +4,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
+from toolkit.analysis.statistics import Estimate
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
 FindingStatus: TypeAlias = Literal["confirmed", "deviates", "observed"]
 Unit: TypeAlias = Literal["", "bytes", "seconds", "count", "pages", "percent", "S"]
-Value: TypeAlias = bool | int | float | str | None
+Value: TypeAlias = bool | int | float | str | Estimate | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,17 +94,21 @@ class Column:
 
     Attributes
     ----------
+    heading : str
+        For people.
     name : str
-        Its heading.
+        For programs: the unit ends it. A column of estimates becomes four: the median, the ends of the
+        interval and the count.
     unit : {"", "bytes", "seconds", "count", "pages", "percent", "S"}
         Of its raw values; empty for levels and words.
-    detail : bool
-        True for a column that only the CSV file has.
+    signed : bool
+        Whether positive numbers show their sign.
     """
 
+    heading: str
     name: str
     unit: Unit = ""
-    detail: bool = False
+    signed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +123,7 @@ class Table:
         What the rows are.
     columns : tuple of Column
     rows : tuple of tuple
-        A value a column, in the unit of the column; None where there is none.
+        A value for each column, in its unit; None where there is none.
     """
 
     stem: str

@@ -15,7 +15,7 @@ PAPER: Final = "#ffffff"
 #: black and yellow, which one of the two grounds swallows. A colour never says anything alone.
 SERIES: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 MARKERS: Final = ("o", "s", "^", "D", "v", "P")
-HATCHES: Final = ("", "////", "....", "xxxx")
+HATCHES: Final = ("", "////", "\\\\\\\\", "xxxx")
 _DASHES: Final = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)), (0, (8, 3)), (0, (3, 1, 1, 1)))
 
 #: What is predicted is wide and light, as a line and as a bar.

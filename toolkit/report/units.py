@@ -58,8 +58,8 @@ def text(value: Value, unit: Unit = "", *, signed: bool = False) -> str:
 
     Parameters
     ----------
-    value : bool, int, float, str or None
-        In `unit`; a text is given back as it is, None becomes a dash.
+    value : bool, int, float, str, Estimate or None
+        In `unit`; a text is given back as it is, None becomes a dash, an estimate has its interval beside it.
     unit : str
     signed : bool
         Show the sign of a positive number too.
@@ -68,6 +68,8 @@ def text(value: Value, unit: Unit = "", *, signed: bool = False) -> str:
         return _NOTHING
     if isinstance(value, bool | str):
         return str(value)
+    if isinstance(value, Estimate):
+        return estimate_text(value, unit)
     size, name = scale(unit, abs(value))
     whole = size == 1 and unit in ("", "bytes", "count") and float(value).is_integer()
     shown = number(value / size, 0 if whole else None)

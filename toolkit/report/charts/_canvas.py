@@ -16,7 +16,8 @@ from toolkit.report.units import number, scale
 from toolkit.trials import Level
 
 _TITLE_CHARACTERS = 78
-_LABEL_CHARACTERS = 44
+_LABEL_CHARACTERS = 64
+_ROW_CHARACTERS = 36
 
 
 def canvas(title: str, height: float = 3.9) -> tuple[Drawing, Axes]:
@@ -83,10 +84,21 @@ class _ScaledLocator(MaxNLocator):
 
 def bar_rows(axes: Axes, rows: Sequence[int], cells: Sequence[Cell]) -> None:
     """Name the rows of horizontal bars after their cells."""
-    axes.set_yticks(rows, cell_labels(cells))
+    labels = ["\n".join(_wrapped(label)[:2]) for label in cell_labels(cells)]
+    axes.set_yticks(rows, labels, fontsize=8.5)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y", visible=False)
     axes.margins(y=0.02)
+
+
+def _wrapped(label: str) -> list[str]:
+    # Between two factors if it can be, for a level may have spaces.
+    lines = [""]
+    for factor in label.split(", "):
+        if lines[-1] and len(lines[-1]) + len(factor) > _ROW_CHARACTERS:
+            lines.append("")
+        lines[-1] += f", {factor}" if lines[-1] else factor
+    return [line if len(line) <= _ROW_CHARACTERS else f"{line[: _ROW_CHARACTERS - 1]}…" for line in lines]
 
 
 def beside_bar(axes: Axes, end: float, row: int, label: str) -> None:

@@ -86,6 +86,7 @@ def _draw(title: str, drawn: Sequence[_Pauses]) -> Drawing:
         handles.append(Line2D([], [], **shape, label=f"generation {generation}"))
     largest = max(some.seconds.max() for some in drawn)
     axes.set_ylim(0, largest * 1.1)
+    axes.set_xlim(left=min(0, *(some.steps.min() for some in drawn)))
     axes.set_xlabel("iteration")
     number_axis(axes, "y", "seconds", largest, "pause")
     legend(drawing, handles)

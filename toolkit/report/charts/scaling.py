@@ -1,6 +1,7 @@
 """How a metric grows with a factor, with the prediction under it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from matplotlib.axes import Axes
@@ -85,7 +86,7 @@ def scaling(
 
 def _lines(measured: Sequence[Cell], predicted: Sequence[Cell], by: Sequence[str]) -> list[_Line]:
     # The level along the axis differs within a line: it has no place in the line's name.
-    named = [Cell({name: cell.levels[name] for name in by}, cell.estimate, cell.trial) for cell in measured]
+    named = [replace(cell, levels={name: cell.levels[name] for name in by}) for cell in measured]
     labels = dict(zip((cell.identity for cell in named), cell_labels(named), strict=True))
     return [
         _Line(
@@ -110,7 +111,7 @@ def _draw(metric: str, title: str, over: str, lines: Sequence[_Line], logarithmi
         if line.label:
             handles.append(Line2D([], [], **look, label=line.label))
     if any(line.predicted for line in lines):
-        handles.append(Line2D([], [], color=style.SERIES[0], **style.PREDICTED_LINE, label="predicted"))
+        handles.append(Line2D([], [], color=style.MUTED, **style.PREDICTED_LINE, label="predicted"))
     shown = [cell for line in lines for cell in (*line.measured, *line.predicted)]
     _number_factor_axis(axes, sorted({_number(cell, over) for cell in shown}), over)
     if logarithmic:

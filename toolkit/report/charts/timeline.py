@@ -115,7 +115,7 @@ def _draw(title: str, measure: str, lines: Sequence[_Line]) -> Drawing:
     if any(len(line.collections) for line in lines):
         handles.append(Line2D([], [], linestyle="", marker="v", color=style.INK, label="collection"))
     if any(line.predicted is not None for line in lines):
-        handles.append(Line2D([], [], color=style.SERIES[0], **style.PREDICTED_LINE, label="predicted peak"))
+        handles.append(Line2D([], [], color=style.MUTED, **style.PREDICTED_LINE, label="predicted peak"))
     largest = max(max(line.y.max(), line.predicted or 0) for line in lines)
     axes.margins(x=0.01)
     axes.set_ylim(min(0.0, *(line.y.min() for line in lines)) * 1.05, largest * 1.08)

@@ -110,6 +110,8 @@ def _draw(title: str, measure: str, ends: Sequence[_End]) -> Drawing:
     starts = [0.0] * len(ends)
     handles = []
     for place, name in enumerate(_names(measure)):
+        if not any(end.parts[place] for end in ends):
+            continue
         look: dict[str, Any] = {"facecolor": SERIES[place], "hatch": HATCHES[place], "edgecolor": PAPER}
         widths = [end.parts[place] for end in ends]
         axes.barh(rows, widths, left=starts, height=0.46, **look)
@@ -130,7 +132,7 @@ def _draw(title: str, measure: str, ends: Sequence[_End]) -> Drawing:
 def _in_words(measure: str, ends: Sequence[_End]) -> str:
     def told(end: _End) -> str:
         parts = zip(_names(measure), end.parts, strict=True)
-        return ", ".join(f"{text(part, 'bytes')} {name}" for name, part in parts)
+        return ", ".join(f"{text(part, 'bytes')} {name}" for name, part in parts if part) or "nothing"
 
     labels = cell_labels([end.cell for end in ends])
     cells = (f"{label or 'all trials'}: {told(end)}" for label, end in zip(labels, ends, strict=True))

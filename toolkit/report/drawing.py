@@ -1,0 +1,110 @@
+"""From a figure to the bytes of its files. The same figure gives the same bytes."""
+
+import io
+import re
+import xml.etree.ElementTree as ET
+
+from toolkit.report import Figure, Picture, style
+from toolkit.report.names import visible
+
+_SVG = "http://www.w3.org/2000/svg"
+_XLINK = "http://www.w3.org/1999/xlink"
+_PIXELS_PER_INCH = 144
+_COLOR = re.compile("|".join(style.ON_DARK))
+_REFERENCE = re.compile(r"url\(#([^)]+)\)")
+
+
+def picture(figure: Figure, stem: str) -> Picture:
+    """Draw a figure.
+
+    Parameters
+    ----------
+    figure : Figure
+    stem : str
+        The name of its files without ending, unique in the report; ids in the SVG begin with it.
+
+    Raises
+    ------
+    Exception
+        Whatever the figure's `draw` raises.
+    """
+    title, caption, alt = visible(figure.title), visible(figure.caption), visible(figure.alt)
+    if figure.draw is None:
+        return Picture(stem=stem, title=title, caption=caption, alt=alt)
+    svg, png = io.StringIO(), io.BytesIO()
+    with style.applied(stem):
+        drawing = figure.draw()
+        # No date, and no version: they would differ from one rendering to the next.
+        drawing.savefig(svg, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+        drawing.savefig(png, format="png", dpi=_PIXELS_PER_INCH, metadata={"Software": None})
+    root = ET.fromstring(svg.getvalue())
+    _describe(root, stem, title, alt)
+    _prefix_ids(root, stem)
+    whole = f'<?xml version="1.0" encoding="utf-8"?>\n{_text(root)}\n'
+    _adapt_to_page(root)
+    return Picture(
+        stem=stem,
+        title=title,
+        caption=caption,
+        alt=alt,
+        svg=whole,
+        inline_svg=_text(root),
+        png=png.getvalue(),
+    )
+
+
+def color_variable(color: str) -> str:
+    """Return the name of the CSS variable by which a page can replace a colour of the style."""
+    return f"--figure-{color.removeprefix('#')}"
+
+
+def _text(root: ET.Element) -> str:
+    ET.register_namespace("", _SVG)
+    ET.register_namespace("xlink", _XLINK)
+    return ET.tostring(root, encoding="unicode")
+
+
+def _describe(root: ET.Element, stem: str, title: str, alt: str) -> None:
+    for metadata in root.findall(f"{{{_SVG}}}metadata"):
+        root.remove(metadata)
+    for place, (tag, words) in enumerate((("title", title), ("desc", alt))):
+        element = ET.Element(f"{{{_SVG}}}{tag}", {"id": tag})
+        element.text = words
+        root.insert(place, element)
+    root.set("role", "img")
+    root.set("aria-labelledby", f"{stem}-title")
+    root.set("aria-describedby", f"{stem}-desc")
+
+
+def _prefix_ids(root: ET.Element, stem: str) -> None:
+    # Ids hold for a whole page, and matplotlib gives every figure the same ones.
+    for element in root.iter():
+        for name, value in element.attrib.items():
+            if name == "id":
+                element.set(name, f"{stem}-{value}")
+            elif name in ("href", f"{{{_XLINK}}}href") and value.startswith("#"):
+                element.set(name, f"#{stem}-{value[1:]}")
+            elif "url(#" in value:
+                element.set(name, _REFERENCE.sub(rf"url(#{stem}-\1)", value))
+
+
+def _adapt_to_page(root: ET.Element) -> None:
+    """Let the page decide on width and colours, and the figure not on the page."""
+    for definitions in root.findall(f"{{{_SVG}}}defs"):
+        if definitions.find(f"{{{_SVG}}}style") is not None:
+            root.remove(definitions)
+    for name in ("width", "height"):
+        root.attrib.pop(name, None)
+    for element in root.iter():
+        # A variable is understood in a style alone, not in an attribute of its own.
+        for name in ("fill", "stroke"):
+            if element.get(name) in style.ON_DARK:
+                element.set(
+                    "style", f"{element.get('style', '')}; {name}: {element.attrib.pop(name)}".lstrip("; ")
+                )
+        if "style" in element.attrib:
+            element.set("style", _COLOR.sub(_replaceable, element.attrib["style"]))
+
+
+def _replaceable(color: re.Match[str]) -> str:
+    return f"var({color_variable(color[0])}, {color[0]})"

@@ -1,0 +1,42 @@
+"""Labels from outside made safe: for file names and links, and for the eye."""
+
+import re
+import unicodedata
+from collections.abc import Callable
+
+_STEM_CHARACTERS = 60
+
+
+def unique_stems() -> Callable[[str], str]:
+    """Return a function that turns any label into a name for a file or a link, another one in each call.
+
+    A name has at most 64 characters, of ASCII letters, digits, dashes and underscores: it needs no escape on
+    any file system and in any address. Names differ in more than their case.
+    """
+    taken: set[str] = set()
+
+    def stem(label: str) -> str:
+        plain = unicodedata.normalize("NFKD", label).encode("ascii", "ignore").decode()
+        base = re.sub(r"[^A-Za-z0-9_]+", "-", plain).strip("-_")[:_STEM_CHARACTERS] or "unnamed"
+        name, count = base, 1
+        while name.lower() in taken:
+            count += 1
+            name = f"{base}-{count}"
+        taken.add(name.lower())
+        return name
+
+    return stem
+
+
+def visible(label: str) -> str:
+    """Return a text whose every character is seen as it stands.
+
+    Control characters other than the line feed and the tab, marks that turn the direction of what follows,
+    and lone surrogates become a replacement mark.
+    """
+    return "".join(
+        "\N{REPLACEMENT CHARACTER}"
+        if unicodedata.category(character) in ("Cc", "Cf", "Cs") and character not in "\n\t"
+        else character
+        for character in label
+    )
