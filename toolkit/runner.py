@@ -150,17 +150,17 @@ def _with_prediction(experiment: Experiment, trial: Trial, outcome: Outcome) -> 
     prediction = experiment.predict({**trial.constants, **trial.factors}, outcome.conditions)
     if prediction is None:
         return outcome
+    predicted = {f"predicted_{name}": value for name, value in prediction.metrics.items()}
+    conditions: dict[str, Level] = {
+        "prediction_exact": prediction.exact,
+        "prediction_basis": prediction.basis,
+    }
+    if prediction.array_bytes:
+        predicted["predicted_peak_bytes"] = prediction.peak_bytes(trial.measure)
+        predicted["predicted_end_bytes"] = prediction.end_bytes(trial.measure)
+        conditions["prediction_array_bytes"] = prediction.array_bytes
     return replace(
         outcome,
-        metrics={
-            **outcome.metrics,
-            "predicted_peak_bytes": prediction.peak_bytes(trial.measure),
-            "predicted_end_bytes": prediction.end_bytes(trial.measure),
-        },
-        conditions={
-            **outcome.conditions,
-            "prediction_exact": prediction.exact,
-            "prediction_basis": prediction.basis,
-            "prediction_array_bytes": prediction.array_bytes,
-        },
+        metrics={**outcome.metrics, **predicted},
+        conditions={**outcome.conditions, **conditions},
     )

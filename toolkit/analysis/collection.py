@@ -11,22 +11,34 @@ from dataclasses import dataclass
 
 from toolkit.analysis.predictions import Prediction
 
-__all__ = ["loop_with_collector"]
+__all__ = ["Node", "chain_nodes", "loop_with_collector"]
 
-#: What one call of a function of one input and one output leaves behind: itself and its output, and two tuples.
-_COUNTED_PER_CALL = 2
-_TUPLES_PER_CALL = 2
 #: How many tuples of one length wait for reuse (PyTuple_MAXFREELIST).
 _FREE_LIST_LENGTH = 2000
 
 
-def loop_with_collector(k: int, iterations: int, array_bytes: int, thresholds: Sequence[int]) -> Prediction:
-    """Predict the loop of step 17.5 with strong references and the collector at work.
+@dataclass(frozen=True)
+class Node:
+    """What is made along with one array: objects that the collector counts, and tuples of one length."""
+
+    objects: int
+    tuples: int = 0
+
+
+def chain_nodes(k: int) -> tuple[Node, ...]:
+    """Return what an iteration of step 17.5 makes: x, and for each of `k` calls itself, its output, two tuples."""
+    return (Node(objects=1), *[Node(objects=2, tuples=2)] * k)
+
+
+def loop_with_collector(
+    nodes: Sequence[Node], iterations: int, array_bytes: int, thresholds: Sequence[int], *, held: bool
+) -> Prediction:
+    """Predict a loop that leaves a cyclic graph behind in each iteration, with the collector at work.
 
     Parameters
     ----------
-    k : int
-        Functions in the chain of each iteration.
+    nodes : sequence of Node
+        What one iteration makes, array by array.
     iterations : int
         Of the loop.
     array_bytes : int
@@ -34,6 +46,8 @@ def loop_with_collector(k: int, iterations: int, array_bytes: int, thresholds: S
     thresholds : sequence of three int
         `gc.get_threshold()` of the interpreter. Full collections are left out: they wait until a quarter of all
         old objects is new.
+    held : bool
+        Whether the names of the loop hold one iteration's graph until the next one's is complete.
 
     Returns
     -------
@@ -41,20 +55,19 @@ def loop_with_collector(k: int, iterations: int, array_bytes: int, thresholds: S
         Marked as not exact: what else the process allocates moves a collection by an iteration or two.
     """
     collector = _Collector(thresholds)
+    arrays = len(nodes)
+    tuples = sum(node.tuples for node in nodes)
     peak = 0
     for iteration in range(iterations):
-        collector.allocate(counted=1)  # x
-        peak = max(peak, (k + 1) * collector.graphs + 1)
-        for call in range(k):
-            collector.allocate(_COUNTED_PER_CALL, _TUPLES_PER_CALL)
+        for made, node in enumerate(nodes, start=1):
+            collector.allocate(node)
             if collector.due:
-                # Beside the graph in the making, the one that the names of the loop still hold is alive.
-                collector.collect(alive=min(iteration, 1), tuples_per_graph=k * _TUPLES_PER_CALL)
-            peak = max(peak, (k + 1) * collector.graphs + 2 + call)
+                collector.collect(alive=int(held and iteration > 0), tuples_per_graph=tuples)
+            peak = max(peak, arrays * collector.graphs + made)
         collector.finish_graph()
     return Prediction(
         peak_arrays=peak,
-        end_arrays=(k + 1) * collector.graphs,
+        end_arrays=arrays * collector.graphs,
         array_bytes=array_bytes,
         basis=f"model of the collector, thresholds {', '.join(map(str, thresholds))}",
         exact=False,
@@ -83,10 +96,10 @@ class _Collector:
     def due(self) -> bool:
         return self.count > self.thresholds[0]
 
-    def allocate(self, counted: int, tuples: int = 0) -> None:
-        reused = min(tuples, self.free_tuples)
+    def allocate(self, node: Node) -> None:
+        reused = min(node.tuples, self.free_tuples)
         self.free_tuples -= reused
-        self.count += counted + tuples - reused
+        self.count += node.objects + node.tuples - reused
 
     def finish_graph(self) -> None:
         # One that a collection met half made has moved up by its older part, which keeps the rest alive.

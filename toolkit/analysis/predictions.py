@@ -5,7 +5,8 @@ iterations, tau the temporaries of a gradient beyond its result.
 """
 
 import mmap
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 #: glibc keeps the size of a block in this many bytes in front of it (malloc/malloc.c, "chunk").
@@ -18,21 +19,24 @@ class Prediction:
 
     Attributes
     ----------
+    basis : str
+        The formula, for people.
     peak_arrays, end_arrays : float
         How many arrays are alive at the peak, and when the workload has ended and its result is still held.
     array_bytes : int
-        The data of one array, in bytes.
-    basis : str
-        The formula, for people.
+        The data of one array, in bytes; 0 where nothing is predicted of bytes.
     exact : bool
         False for a model that is right within some percent, such as that of the collector.
+    metrics : mapping of str to int or float
+        What is predicted of other metrics, by their names.
     """
 
-    peak_arrays: float
-    end_arrays: float
-    array_bytes: int
     basis: str
+    peak_arrays: float = 0
+    end_arrays: float = 0
+    array_bytes: int = 0
     exact: bool = True
+    metrics: Mapping[str, int | float] = field(default_factory=dict)
 
     def peak_bytes(self, measure: Literal["resident", "traced"]) -> int:
         """Return the peak in bytes: of array data, or of the pages that hold it."""
@@ -93,19 +97,21 @@ def backward(k: int, array_bytes: int, *, retain_grad: bool) -> Prediction:
     )
 
 
-def loop_without_garbage(k: int, iterations: int, array_bytes: int, *, enable_backprop: bool = True) -> Prediction:
+def loop_without_garbage(
+    k: int, iterations: int, array_bytes: int, *, enable_backprop: bool = True, held: bool = False
+) -> Prediction:
     """Predict a loop that makes a chain of `k` functions anew in each iteration, all of it freed in time.
 
     The names of the loop hold one iteration's graph until the next one's is complete: two graphs (step 17.5).
-    Without the graph they hold one iteration's x and y, beside which two neighbours of the next are alive.
+    Without the graph they hold one iteration's x and y; x goes first, so that beside the old y there are the new
+    x and two neighbours. `held` says whether x and y of the last iteration are held at the end.
     """
-    if enable_backprop:
-        graphs = min(iterations, 2)
-        return Prediction(
-            peak_arrays=graphs * (k + 1), end_arrays=0, array_bytes=array_bytes, basis="min(T, 2) (k+1) S"
-        )
-    peak = min(k, 2) + (2 if iterations > 1 else 1)
-    return Prediction(peak_arrays=peak, end_arrays=0, array_bytes=array_bytes, basis="x, the old y and two neighbours")
+    once = forward(k, array_bytes, enable_backprop=enable_backprop)
+    end_arrays = once.end_arrays if held else 0
+    if iterations == 1:
+        return replace(once, end_arrays=end_arrays)
+    peak, basis = (2 * (k + 1), "2 (k+1) S") if enable_backprop else (min(k, 2) + 2, "min(k+2, 4) S")
+    return Prediction(peak_arrays=peak, end_arrays=end_arrays, array_bytes=array_bytes, basis=basis)
 
 
 def loop_without_collector(k: int, iterations: int, array_bytes: int) -> Prediction:

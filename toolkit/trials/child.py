@@ -3,6 +3,7 @@
 import ctypes
 import gc
 import json
+import mmap
 import os
 import platform
 import signal
@@ -31,7 +32,7 @@ from toolkit.trials.running import RunningTrial
 #: The probes of each measure, in the order in which they start; the last to start disturbs the others least.
 PROBES = {
     "resident": ("clock", "collector", "resident"),
-    "traced": ("clock", "collector", "traced"),
+    "traced": ("clock", "events", "collector", "traced"),
     "timed": ("collector", "clock"),
 }
 #: Factors that set the environment of a trial and do not reach its workload.
@@ -102,14 +103,14 @@ def _measure(experiment: Experiment, spec: Mapping[str, Any]) -> dict[str, Any]:
             _read(probes, "end")
             del held
             _read(probes, "dropped")
-        gc.collect()
+        garbage = gc.collect()
         _read(probes, "collected")
         reserve.take()
         trim()
         _read(probes, "trimmed")
     metrics = {name: value for probe in probes for name, value in probe.metrics().items()}
     return {
-        "metrics": {**metrics, **total, **trial.recorded},
+        "metrics": {**metrics, **total, "garbage_objects_count": garbage, **trial.recorded},
         "series": {name: values for probe in probes for name, values in probe.series().items()},
         "conditions": {**_conditions(probes), "engine_version": engine.version},
         "began": began,
@@ -207,6 +208,7 @@ def _conditions(probes: list[Probe]) -> dict[str, Any]:
         "python": platform.python_version(),
         "numpy": np.__version__,
         **{f"gc_threshold{generation}": threshold for generation, threshold in enumerate(thresholds)},
+        "page_bytes": mmap.PAGESIZE,
         "exact_probe": all(probe.exact for probe in probes),
         "address_randomisation": not _randomisation_is_off(),
     }

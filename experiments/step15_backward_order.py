@@ -1,0 +1,108 @@
+"""Step 15: does the backward pass visit functions in the right order, and what does the wrong one cost?
+
+Chained diamonds: each has one way in, two ways through and one way out. By generation every function is visited
+once. In last-in-first-out order a function is visited once for every path to it, and each visit passes on all that
+has arrived so far, so the gradients are wrong as well.
+"""
+
+import numpy as np
+
+from toolkit import Experiment, Variable, add, square
+
+
+def workload(trial, *, diamonds):
+    x = Variable(np.array(2.0))
+    a = square(x)
+    y = add(square(a), square(a))  # the diamond of step 16.4
+    for _ in range(diamonds - 1):
+        b = -y
+        y = b * -0.5 + b * -0.5  # a diamond that changes neither value nor gradient
+    y.backward()
+    trial.record(output_value=float(y.data), gradient_value=float(x.grad))
+    return x, y
+
+
+def predict(cell, interpreter):
+    from toolkit.analysis.predictions import Prediction
+
+    # 4 functions in a diamond. In LIFO order the one way out of each doubles the visits to all before it.
+    diamonds = cell["diamonds"]
+    visits = 4 * diamonds if cell["traversal"] == "generation" else 5 * (2**diamonds - 1)
+    return Prediction(metrics={"backward_steps_count": visits}, basis="4 d, and 5 (2^d - 1) in LIFO order")
+
+
+def figures(results):
+    from toolkit.report.charts import scaling
+
+    yield scaling(
+        results,
+        "backward_steps_count",
+        "traced",
+        over="diamonds",
+        by=["traversal"],
+        logarithmic=True,
+        name="backward_steps",
+        title="By generation the work grows with the graph, in LIFO order with the paths through it",
+    )
+    yield scaling(
+        results,
+        "gradient_value",
+        "traced",
+        over="diamonds",
+        by=["traversal"],
+        logarithmic=True,
+        name="gradient",
+        title="The gradient at x = 2 is 64 at every depth; LIFO order makes it wrong, and worse with depth",
+    )
+    yield scaling(
+        results,
+        "wall_seconds",
+        "timed",
+        over="diamonds",
+        by=["traversal"],
+        logarithmic=True,
+        name="time",
+        title="The time follows the visits",
+    )
+
+
+def findings(results):
+    from toolkit.report import claims
+
+    yield claims.same(
+        results,
+        {"output_value": 32, "gradient_value": 64},
+        "traced",
+        "the diamond x -> square -> (square + square) at 2.0, by generation",
+        traversal="generation",
+        diamonds=1,
+    )
+    yield claims.same(
+        results,
+        {"gradient_value": 96},
+        "traced",
+        "the same diamond in LIFO order, which is wrong",
+        traversal="lifo",
+        diamonds=1,
+    )
+    yield claims.agreement(
+        results, ["backward_steps_count"], "traced", "visits in the backward pass against the formula"
+    )
+
+
+EXPERIMENT = Experiment(
+    workload,
+    factors={"traversal": ["generation", "lifo"], "diamonds": [1, 2, 4, 8, 12]},
+    measures=["traced", "timed"],
+    replicates={"traced": 1, "timed": 3},
+    profiles={
+        "smoke": {"diamonds": [1, 4], "replicates": {"timed": 1}},
+        "full": {"diamonds": [1, 2, 4, 6, 8, 10, 12, 14, 16], "replicates": {"timed": 10}},
+    },
+    predict=predict,
+    figures=figures,
+    findings=findings,
+)
+
+if __name__ == "__main__":
+    EXPERIMENT.main()

@@ -1,0 +1,113 @@
+"""Steps 17.2 and 17.3: is an object freed at once when the last reference to it goes, also in a cycle?
+
+Three plain objects carry an array each. In a chain, a refers to b and b to c; in a cycle c refers back to a. All
+three names are then set to None, round after round.
+"""
+
+from toolkit import Experiment
+
+
+class Obj:
+    def __init__(self, array):
+        self.array = array
+
+
+def workload(trial, *, links, n, rounds):
+    for _ in trial.steps(rounds):
+        a = Obj(trial.rng.standard_normal(n))
+        b = Obj(trial.rng.standard_normal(n))
+        c = Obj(trial.rng.standard_normal(n))
+        a.b = b
+        b.c = c
+        if links == "cycle":
+            c.a = a
+        a = b = c = None
+
+
+def predict(cell, interpreter):
+    from toolkit.analysis.collection import Node, loop_with_collector
+    from toolkit.analysis.predictions import Prediction
+
+    array_bytes, rounds = 8 * cell["n"], cell["rounds"]
+    if cell["links"] == "chain":
+        return Prediction(peak_arrays=3, end_arrays=0, array_bytes=array_bytes, basis="3 S")
+    if cell["gc"] == "off":
+        return Prediction(
+            peak_arrays=3 * rounds, end_arrays=3 * rounds, array_bytes=array_bytes, basis="3 T S"
+        )
+    thresholds = [interpreter[f"gc_threshold{generation}"] for generation in range(3)]
+    return loop_with_collector([Node(objects=1)] * 3, rounds, array_bytes, thresholds, held=False)
+
+
+def figures(results):
+    from toolkit.report.charts import bars, timeline, waiting
+
+    longest = {"rounds": results.levels("rounds")[-1]}
+    yield timeline(
+        results,
+        measure="traced",
+        where=longest,
+        name="rounds",
+        title="A chain is freed each round; cycles pile up until the collector runs",
+    )
+    yield bars(
+        results,
+        "peak_traced_bytes",
+        "traced",
+        where=longest,
+        name="peak",
+        title="What the peak is depends on the collector alone",
+    )
+    yield waiting(
+        results,
+        where=longest,
+        name="waiting",
+        title="What is left at the end waits for the collector: it is no leak",
+    )
+    yield bars(
+        results,
+        "garbage_objects_count",
+        "traced",
+        where=longest,
+        name="objects",
+        title="Unreachable objects that one collection finds at the end",
+    )
+
+
+def findings(results):
+    from toolkit.report import claims
+
+    peaks = ["peak_traced_bytes", "end_traced_bytes"]
+    yield claims.agreement(
+        results, peaks, "traced", "chain: freed at once, nothing waits", where={"links": "chain"}
+    )
+    yield claims.agreement(
+        results, peaks, "traced", "cycle, collector off: every round waits", where={"links": "cycle", "gc": "off"}
+    )
+    yield claims.agreement(
+        results,
+        ["peak_traced_bytes"],
+        "traced",
+        "cycle, collector on: the peak follows the model of the collector",
+        where={"links": "cycle", "gc": "default"},
+        exact=False,
+    )
+
+
+EXPERIMENT = Experiment(
+    workload,
+    factors={"links": ["chain", "cycle"], "gc": ["default", "off"], "rounds": [10, 1000]},
+    constants={"n": 10_000},
+    measures=["resident", "traced"],
+    replicates={"resident": 2, "traced": 1},
+    profiles={
+        "smoke": {"rounds": [10], "replicates": {"resident": 1}},
+        "full": {"n": [10_000, 100_000], "rounds": [10, 1000, 3000], "replicates": {"resident": 3}},
+    },
+    predict=predict,
+    figures=figures,
+    findings=findings,
+)
+
+if __name__ == "__main__":
+    EXPERIMENT.main()

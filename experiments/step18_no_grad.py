@@ -1,0 +1,90 @@
+"""Steps 18.3 to 18.5: what does switching the graph off save?
+
+A chain of k squares, forward only: once, and in a loop that makes it anew. x and y are held at the end.
+"""
+
+from toolkit import Experiment, Variable, square
+
+
+def workload(trial, *, k, n, iterations):
+    for _ in trial.steps(iterations):
+        x = Variable(trial.rng.standard_normal(n))
+        y = x
+        for _ in range(k):
+            y = square(y)
+    return x, y
+
+
+def predict(cell, interpreter):
+    from toolkit.analysis.predictions import loop_without_garbage
+
+    return loop_without_garbage(
+        cell["k"], cell["iterations"], 8 * cell["n"], enable_backprop=cell["enable_backprop"], held=True
+    )
+
+
+def figures(results):
+    from toolkit.report.charts import scaling, timeline
+
+    for iterations, name, what in ((1, "forward", "one pass"), (20, "loop", "a loop")):
+        yield scaling(
+            results,
+            "peak_rss_bytes",
+            "resident",
+            over="k",
+            by=["enable_backprop"],
+            where={"iterations": iterations},
+            name=name,
+            title=f"Without the graph the peak of {what} does not grow with the chain",
+        )
+    yield timeline(
+        results,
+        by=["enable_backprop"],
+        where={"iterations": 20, "k": 16},
+        name="iterations",
+        title="A loop over chains of 16: the graph of one iteration lives until the next one is complete",
+    )
+
+
+def findings(results):
+    from toolkit.report import claims
+
+    for enable_backprop, expected, what in ((False, 3, "no_grad, k=16"), (True, 17, "with the graph, k=16")):
+        yield claims.in_arrays(
+            results,
+            "peak_traced_bytes",
+            "traced",
+            f"{what}, one pass forward: traced peak",
+            expected=expected,
+            within=0.1,
+            k=16,
+            n=100_000,
+            iterations=1,
+            enable_backprop=enable_backprop,
+        )
+    for measure, metrics in (
+        ("traced", ["peak_traced_bytes", "end_traced_bytes"]),
+        ("resident", ["peak_rss_bytes", "end_rss_bytes"]),
+    ):
+        yield claims.agreement(results, metrics, measure, f"18.3: {measure} peak and end against the prediction")
+    yield claims.spread(
+        results, "peak_rss_bytes", "resident", "same trial 10 times: spread of the resident peak", pages=1, count=10
+    )
+
+
+EXPERIMENT = Experiment(
+    workload,
+    factors={"enable_backprop": [True, False], "k": [1, 16, 64], "iterations": [1, 20]},
+    constants={"n": 100_000},
+    replicates={"resident": 10, "traced": 1, "timed": 3},
+    profiles={
+        "smoke": {"k": [1, 16], "replicates": {"resident": 1, "timed": 1}},
+        "full": {"k": [1, 2, 4, 8, 16, 32, 64, 128], "replicates": {"timed": 10}},
+    },
+    predict=predict,
+    figures=figures,
+    findings=findings,
+)
+
+if __name__ == "__main__":
+    EXPERIMENT.main()

@@ -1,0 +1,100 @@
+"""Step 18.1: what does dropping the gradients of intermediate variables save?
+
+A chain of k squares, forward and backward, x and y held at the end.
+"""
+
+from toolkit import Experiment, Variable, square
+
+
+def workload(trial, *, k, n):
+    x = Variable(trial.rng.standard_normal(n))
+    y = x
+    for _ in range(k):
+        y = square(y)
+    y.backward()
+    return x, y
+
+
+def predict(cell, interpreter):
+    from toolkit.analysis.predictions import backward
+
+    return backward(cell["k"], 8 * cell["n"], retain_grad=cell["retain_grad"])
+
+
+def figures(results):
+    from toolkit.report.charts import scaling
+
+    largest = {"n": results.levels("n")[-1]}
+    yield scaling(
+        results,
+        "peak_rss_bytes",
+        "resident",
+        over="k",
+        by=["retain_grad"],
+        where=largest,
+        name="peak",
+        title="Dropping intermediate gradients halves the peak of long chains",
+    )
+    yield scaling(
+        results,
+        "end_rss_bytes",
+        "resident",
+        over="k",
+        by=["retain_grad"],
+        where=largest,
+        name="end",
+        title="What the held result keeps alive",
+    )
+    yield scaling(
+        results,
+        "wall_seconds",
+        "timed",
+        over="k",
+        by=["retain_grad"],
+        where=largest,
+        name="time",
+        title="Fresh pages for gradients that stay cost time as well",
+    )
+
+
+def findings(results):
+    from toolkit.report import claims
+
+    for retain_grad, expected in ((False, 19), (True, 34)):
+        yield claims.in_arrays(
+            results,
+            "peak_traced_bytes",
+            "traced",
+            f"chain k=16, n=100,000, forward and backward, retain_grad={retain_grad}: traced peak",
+            expected=expected,
+            within=0.1,
+            k=16,
+            n=100_000,
+            retain_grad=retain_grad,
+        )
+    for measure, metrics in (
+        ("traced", ["peak_traced_bytes", "end_traced_bytes"]),
+        ("resident", ["peak_rss_bytes", "end_rss_bytes"]),
+    ):
+        yield claims.agreement(results, metrics, measure, f"18.1: {measure} peak and end against the prediction")
+
+
+EXPERIMENT = Experiment(
+    workload,
+    factors={"retain_grad": [False, True], "k": [1, 4, 16, 64], "n": [10_000, 100_000]},
+    replicates={"resident": 2, "traced": 1, "timed": 3},
+    profiles={
+        "smoke": {"k": [4, 16], "n": [100_000], "replicates": {"resident": 1, "timed": 1}},
+        "full": {
+            "k": [1, 2, 4, 8, 16, 32, 64, 128],
+            "n": [10_000, 32_767, 32_768, 100_000, 1_000_000],
+            "replicates": {"resident": 3, "timed": 10},
+        },
+    },
+    predict=predict,
+    figures=figures,
+    findings=findings,
+)
+
+if __name__ == "__main__":
+    EXPERIMENT.main()
