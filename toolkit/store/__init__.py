@@ -96,7 +96,7 @@ class Damage:
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.table} {self.name[:12]} {self.reason} and was left out"
+        return f"{self.table} {self.name[:12]} {self.reason}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

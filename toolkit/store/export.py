@@ -26,8 +26,9 @@ def export(frame: pd.DataFrame, path: str | Path, format: str) -> None:
     path : path
         Replaced if it is there. Its folder has to be there.
     format : {"csv", "parquet", "json"}
-        "csv": UTF-8, for spreadsheets. They would run a text that begins with ``=``, ``+``, ``-``, ``@``, a
-        tab or a carriage return as a formula: it gets an apostrophe in front. Numbers stay as they are.
+        "csv": RFC 4180 in UTF-8, for spreadsheets. They would run a text that begins with ``=``, ``+``,
+        ``-``, ``@``, a tab or a line break as a formula: it gets an apostrophe in front. Numbers stay as they
+        are.
         "parquet": with the types of the frame; a column of labels mixed with numbers is text.
         "json": a list with an object per row.
 
@@ -60,7 +61,8 @@ def _csv(frame: pd.DataFrame, file: IO[bytes]) -> None:
     # Only text: a column of numbers that passes through here could come out as floats.
     labels = {column: frame[column].map(_harmless) for column in _labelled(frame)}
     harmless = frame.assign(**labels).rename(columns=_harmless)
-    harmless.to_csv(file, index=False, encoding="utf-8", lineterminator="\n")
+    # With this end of lines a line break of either kind within a text is quoted; with \n alone, \r is not.
+    harmless.to_csv(file, index=False, encoding="utf-8", lineterminator="\r\n")
 
 
 def _labelled(frame: pd.DataFrame) -> list[str]:
@@ -68,7 +70,7 @@ def _labelled(frame: pd.DataFrame) -> list[str]:
 
 
 def _harmless(value: Any) -> Any:
-    risky = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
+    risky = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
     return f"'{value}" if risky else value
 
 

@@ -1,5 +1,6 @@
 """What a store holds, as numbers to analyse."""
 
+import math
 import sqlite3
 import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -7,7 +8,6 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from toolkit.store import BadStore, Contents, Damage, DamagedRows, Row, Run
@@ -48,11 +48,11 @@ def load(results_dir: str | Path, *, every_code: bool = False) -> pd.DataFrame:
     Warns
     -----
     DamagedRows
-        When rows had to be left out, naming them.
+        When rows had to be left out, naming the first ten.
     """
     contents = read_store(results_dir, every_code=every_code)
     if contents.damaged:
-        warnings.warn("; ".join(map(str, contents.damaged)), DamagedRows, stacklevel=2)
+        warnings.warn(_complaint(store_path(results_dir), contents.damaged), DamagedRows, stacklevel=2)
     return frame(contents.rows)
 
 
@@ -140,6 +140,12 @@ def frame(rows: Sequence[Row]) -> pd.DataFrame:
     )
 
 
+def _complaint(path: Path, damaged: Sequence[Damage]) -> str:
+    named = "; ".join(map(str, damaged[:10]))
+    more = f"; and {len(damaged) - 10} more" if len(damaged) > 10 else ""
+    return f"{path}: {len(damaged)} damaged rows were left out: {named}{more}"
+
+
 @contextmanager
 def _reading(path: Path) -> Iterator[sqlite3.Connection]:
     with plain_errors(path, writing=False), closing(open_for_reading(path)) as connection:
@@ -160,7 +166,9 @@ def _columns(kind: str, names: Collection[str], taken: Collection[str]) -> dict[
 
 
 def _fixed(rows: Sequence[Row], dtypes: Mapping[str, str]) -> dict[str, "pd.Series[Any]"]:
-    return {name: _series([getattr(row, name) for row in rows], dtype) for name, dtype in dtypes.items()}
+    return {
+        name: pd.Series([getattr(row, name) for row in rows], dtype=dtype) for name, dtype in dtypes.items()
+    }
 
 
 def _gathered(
@@ -169,12 +177,9 @@ def _gathered(
     gathered = {}
     for column, name in columns.items():
         values = [mapping.get(name) for mapping in mappings]
-        gathered[column] = _series(values, _dtype(name, {type(value) for value in values} - {type(None)}))
+        kinds = {type(value) for value in values if value is not None}
+        gathered[column] = pd.Series(values, dtype=_dtype(name, kinds))
     return gathered
-
-
-def _series(values: Sequence[Any], dtype: str) -> "pd.Series[Any]":
-    return pd.Series([pd.NA if value is None else value for value in values], dtype=dtype)
 
 
 def _dtype(name: str, kinds: set[type]) -> str:
@@ -191,7 +196,7 @@ def _of_newest_code(rows: Sequence[Row]) -> list[Row]:
     newest: dict[str, tuple[float, str]] = {}
     for row in rows:
         newest[row.experiment] = max(
-            newest.get(row.experiment, (-np.inf, "")), (row.started_at, row.code_digest)
+            newest.get(row.experiment, (-math.inf, "")), (row.started_at, row.code_digest)
         )
     return [row for row in rows if row.code_digest == newest[row.experiment][1]]
 

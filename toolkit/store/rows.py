@@ -31,7 +31,8 @@ _TRIAL_TYPES = tuple(
 )
 
 _SELECT_RUN = f"SELECT {', '.join(RUN_CELLS)}, digest FROM run"
-_SELECT_TRIAL = f"SELECT {', '.join(TRIAL_CELLS)}, digest FROM trial"
+_SELECT_TRIAL = f"SELECT id, {', '.join(TRIAL_CELLS)}, digest FROM trial"
+_SELECT_KEYS = "SELECT id, key FROM trial INDEXED BY sqlite_autoindex_trial_1"
 _SELECT_SERIES = "SELECT trial, name, dtype, count, data FROM series"
 
 #: Mappings by the JSON they were read from: trials share them, so nobody may change them.
@@ -63,15 +64,22 @@ def read_rows(connection: sqlite3.Connection) -> Iterator[Row | Damage]:
     for key, name, *cells in connection.execute(_SELECT_SERIES):
         fingerprints[key][name] = _packed(*cells).fingerprint
     known: _Known = {}
-    for cells in connection.execute(f"{_SELECT_TRIAL} ORDER BY id"):
+    seen = set()
+    for row_id, *cells in connection.execute(f"{_SELECT_TRIAL} ORDER BY id"):
+        seen.add(row_id)
         yield _row(cells, fingerprints.get(cells[0], {}), known)
+    # A page that has lost rows looks whole; the index of keys lies on other pages.
+    for row_id, key in connection.execute(_SELECT_KEYS):
+        if row_id not in seen:
+            yield Damage(table="trial", name=one_line(str(key)), reason="has gone")
 
 
 def read_row(connection: sqlite3.Connection, key: str) -> tuple[Row | Damage, dict[str, Packed]] | None:
     """Return one trial, or what is wrong with it, and its series; None when there is no such trial."""
-    cells = connection.execute(f"{_SELECT_TRIAL} WHERE key = ?", (key,)).fetchone()
-    if cells is None:
+    stored = connection.execute(f"{_SELECT_TRIAL} WHERE key = ?", (key,)).fetchone()
+    if stored is None:
         return None
+    _, *cells = stored
     found = connection.execute(f"{_SELECT_SERIES} WHERE trial = ? ORDER BY name", (key,))
     series = {name: _packed(*packed) for _, name, *packed in found}
     return _row(cells, {name: packed.fingerprint for name, packed in series.items()}, {}), series
@@ -121,7 +129,8 @@ def _parsed(text: str) -> dict[str, Any]:
     value = json.loads(text)
     if not isinstance(value, dict):
         raise ValueError("holds JSON that is no mapping")
-    if "\\ud" in text:
+    # Only by such an escape can a lone surrogate come through JSON.
+    if "\\u" in text:
         value = _printable(value)
     return cast("dict[str, Any]", value)
 

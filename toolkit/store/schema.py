@@ -103,6 +103,7 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA query_only = ON")
         if _is_new(connection, path):
             raise BadStore(f"{path} holds nothing yet: `toolkit run` fills it")
+        _check_length(connection, path)
     except BaseException:
         connection.close()
         raise
@@ -122,6 +123,7 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
         with closing(_connect(path, "ro")) as connection:
             try:
                 _is_new(connection, path)
+                _check_length(connection, path)
             except sqlite3.OperationalError as error:
                 # Cut off while it changed the journal, a file cannot be read before a writer has mended it.
                 if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_READONLY:
@@ -159,6 +161,9 @@ def plain_errors(path: Path, *, writing: bool) -> Iterator[None]:
         if code in (sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISUSE):
             raise
         raise _plain(code, f"{path}: {one_line(str(error))}", writing=writing) from error
+    except UnicodeDecodeError as error:
+        # What SQLite complains of quotes the file, and that part of it is no text.
+        raise BadStore(f"{path}: {one_line(repr(error.object))}") from error
     except OSError as error:
         words = f"{error.filename or path}: {error.strerror or error}"
         raise (StoreUnwritable if writing else BadStore)(words) from error
@@ -206,6 +211,15 @@ def _is_new(connection: sqlite3.Connection, path: Path) -> bool:
     if version != VERSION or tables != sorted(_TABLES):
         raise BadStore(f"{path} does not have the tables of a store of version {VERSION}")
     return False
+
+
+def _check_length(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse a file that ends within a page: SQLite misses only whole pages."""
+    (journal_mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+    (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
+    # While a run goes on, what is missing here may lie in the file beside it.
+    if journal_mode != "wal" and path.stat().st_size % page_bytes:
+        raise BadStore(f"{path} is cut short")
 
 
 def _make_tables(connection: sqlite3.Connection) -> None:
