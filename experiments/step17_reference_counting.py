@@ -21,6 +21,7 @@ def workload(trial, *, links, n, rounds):
         b.c = c
         if links == "cycle":
             c.a = a
+        trial.observe()
         a = b = c = None
 
 

@@ -6,12 +6,16 @@ A chain of k squares, forward only: once, and in a loop that makes it anew. x an
 from toolkit import Experiment, Variable, square
 
 
+def chain(x, k):
+    for _ in range(k):
+        x = square(x)
+    return x
+
+
 def workload(trial, *, k, n, iterations):
     for _ in trial.steps(iterations):
         x = Variable(trial.rng.standard_normal(n))
-        y = x
-        for _ in range(k):
-            y = square(y)
+        y = chain(x, k)
     return x, y
 
 

@@ -157,7 +157,9 @@ def _with_prediction(experiment: Experiment, trial: Trial, outcome: Outcome) -> 
     }
     if prediction.array_bytes:
         predicted["predicted_peak_bytes"] = prediction.peak_bytes(trial.measure)
-        predicted["predicted_end_bytes"] = prediction.end_bytes(trial.measure)
+        end_bytes = prediction.end_bytes(trial.measure)
+        if end_bytes is not None:
+            predicted["predicted_end_bytes"] = end_bytes
         conditions["prediction_array_bytes"] = prediction.array_bytes
     return replace(
         outcome,

@@ -52,7 +52,8 @@ def loop_with_collector(
     Returns
     -------
     Prediction
-        Marked as not exact: what else the process allocates moves a collection by an iteration or two.
+        Marked as not exact: what else the process allocates moves a collection by an iteration or two, which is
+        why nothing is predicted for the end.
     """
     collector = _Collector(thresholds)
     arrays = len(nodes)
@@ -67,7 +68,6 @@ def loop_with_collector(
         collector.finish_graph()
     return Prediction(
         peak_arrays=peak,
-        end_arrays=arrays * collector.graphs,
         array_bytes=array_bytes,
         basis=f"model of the collector, thresholds {', '.join(map(str, thresholds))}",
         exact=False,

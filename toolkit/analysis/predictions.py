@@ -21,8 +21,11 @@ class Prediction:
     ----------
     basis : str
         The formula, for people.
-    peak_arrays, end_arrays : float
-        How many arrays are alive at the peak, and when the workload has ended and its result is still held.
+    peak_arrays : float
+        How many arrays are alive at the peak.
+    end_arrays : float or None
+        How many are alive when the workload has ended and its result is still held; None where that hangs on
+        what theory does not know.
     array_bytes : int
         The data of one array, in bytes; 0 where nothing is predicted of bytes.
     exact : bool
@@ -33,7 +36,7 @@ class Prediction:
 
     basis: str
     peak_arrays: float = 0
-    end_arrays: float = 0
+    end_arrays: float | None = None
     array_bytes: int = 0
     exact: bool = True
     metrics: Mapping[str, int | float] = field(default_factory=dict)
@@ -42,9 +45,9 @@ class Prediction:
         """Return the peak in bytes: of array data, or of the pages that hold it."""
         return round(self.peak_arrays * self._bytes_each(measure))
 
-    def end_bytes(self, measure: Literal["resident", "traced"]) -> int:
+    def end_bytes(self, measure: Literal["resident", "traced"]) -> int | None:
         """Return what is alive at the end in bytes: of array data, or of the pages that hold it."""
-        return round(self.end_arrays * self._bytes_each(measure))
+        return None if self.end_arrays is None else round(self.end_arrays * self._bytes_each(measure))
 
     def _bytes_each(self, measure: Literal["resident", "traced"]) -> int:
         return page_rounded(self.array_bytes) if measure == "resident" else self.array_bytes

@@ -11,10 +11,13 @@ class Core:
     version = __version__
 
     def warm_up(self, rng: np.random.Generator) -> None:
-        """Go through the loop of step 17.5 three times, with weak references, forward and backward."""
+        """Go through the loop of step 17.5 three times, with weak references, forward and backward.
+
+        The arrays are large enough for numpy's temporary elision, whose first use loads a library.
+        """
         with using_config(references="weak", traversal="generation", enable_backprop=True):
             for _ in range(3):
-                x = Variable(rng.standard_normal(10_000))
+                x = Variable(rng.standard_normal(40_000))
                 y = square(square(square(x)))
                 y.backward()
 

@@ -64,6 +64,9 @@ class Probe(Protocol):
     def stop(self) -> None:
         """End: the workload has returned, and its result is still alive."""
 
+    def observe(self) -> None:
+        """Take a reading now, because the workload asks for one."""
+
     def read(self, moment: Moment) -> None:
         """Take a reading after the end: result held, result dropped, garbage collected, allocator trimmed."""
 

@@ -32,6 +32,9 @@ class Clock:
         """Read both clocks again."""
         self._wall, self._cpu = perf_counter() - self._wall, process_time() - self._cpu
 
+    def observe(self) -> None:
+        """Do nothing: it takes no readings on the way."""
+
     def read(self, moment: Moment) -> None:
         """Do nothing: it counts up to the end."""
 

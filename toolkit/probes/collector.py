@@ -43,6 +43,9 @@ class Collector:
         """Listen no more."""
         gc.callbacks.remove(self._hear)
 
+    def observe(self) -> None:
+        """Do nothing: it takes no readings on the way."""
+
     def read(self, moment: Moment) -> None:
         """Do nothing: it counts up to the end."""
 

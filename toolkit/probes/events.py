@@ -43,6 +43,9 @@ class Events(Listener):
         """Listen no more."""
         self._listening.close()
 
+    def observe(self) -> None:
+        """Do nothing: it takes no readings on the way."""
+
     def read(self, moment: Moment) -> None:
         """Do nothing: it counts up to the end."""
 

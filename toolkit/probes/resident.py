@@ -53,13 +53,14 @@ class Resident(Listener):
 
     def called(self, *_: object) -> None:
         """Read the resident set while all that a function needed is alive."""
-        self._note()
+        self.observe()
 
     def backward_step(self, *_: object) -> None:
         """Read the resident set while the gradients of a step are alive."""
-        self._note()
+        self.observe()
 
-    def _note(self) -> None:
+    def observe(self) -> None:
+        """Read the resident set."""
         current = self._reader.current()
         if current > self._highest:
             self._highest = current
@@ -68,7 +69,7 @@ class Resident(Listener):
     def stop(self) -> None:
         """Read the high-water mark and listen no more."""
         self._peak = self._reader.peak()
-        self._note()
+        self.observe()
         self._listening.close()
 
     def read(self, moment: Moment) -> None:

@@ -42,10 +42,14 @@ class Traced(Listener):
 
     def called(self, *_: object) -> None:
         """Read what is traced while all that a function needed is alive."""
-        self._timeline.add(tracemalloc.get_traced_memory()[0])
+        self.observe()
 
     def backward_step(self, *_: object) -> None:
         """Read what is traced while the gradients of a step are alive."""
+        self.observe()
+
+    def observe(self) -> None:
+        """Read what is traced."""
         self._timeline.add(tracemalloc.get_traced_memory()[0])
 
     def stop(self) -> None:

@@ -84,8 +84,14 @@ def _measure(experiment: Experiment, spec: Mapping[str, Any]) -> dict[str, Any]:
     }
     settings = {name: level for name, level in levels.items() if name in toggles}
     gc_level = str(levels.get("gc", "default"))
-    trial = RunningTrial(spec["seed"])
-    probes = [_probe(name, trial.position) for name in PROBES[spec["measure"]]]
+    position = Position()
+    probes = [_probe(name, position) for name in PROBES[spec["measure"]]]
+
+    def observe() -> None:
+        for probe in probes:
+            probe.observe()
+
+    trial = RunningTrial(spec["seed"], position, observe)
     engine = import_module(f"toolkit.engines.{levels.get('engine', 'core')}").ENGINE
     _warm_up(engine.warm_up, probes)
 

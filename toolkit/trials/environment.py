@@ -14,7 +14,12 @@ from toolkit.trials import Level, Measure
 MALLOC_LEVELS: dict[str, dict[str, str]] = {
     # Left to itself glibc raises its mmap threshold when a large block is freed, and later arrays come from a
     # heap that it keeps: the resident set then depends on history. A threshold that is set stays as it is.
-    "fixed": {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "131072"},
+    # The other two keep the free top of the heap too small for an array of 64 KiB, which would be put there.
+    "fixed": {
+        "MALLOC_MMAP_THRESHOLD_": "65536",
+        "MALLOC_TRIM_THRESHOLD_": "32768",
+        "MALLOC_TOP_PAD_": "4096",
+    },
     "default": {},
 }
 

@@ -1,6 +1,6 @@
 """What a workload is given: its random generator, its steps, and a place for metrics of its own."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -16,17 +16,21 @@ class RunningTrial:
     ----------
     rng : numpy.random.Generator
         Seeded alike in every replicate.
+    observe : callable
+        ``observe()`` lets every probe take a reading now. The core's events do so by themselves; a workload that
+        does without the core asks for readings where memory is highest.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, position: Position, observe: Callable[[], None]) -> None:
         self.rng = np.random.default_rng(seed)
-        self.position = Position()
+        self.observe = observe
+        self._position = position
         self.recorded: dict[str, int | float] = {}
 
     def steps(self, count: int) -> Iterator[int]:
         """Yield 0 to `count` - 1; series tell readings apart by this step."""
         for step in range(count):
-            self.position.step = step
+            self._position.step = step
             yield step
 
     def record(self, **metrics: int | float) -> None:
