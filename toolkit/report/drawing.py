@@ -72,8 +72,8 @@ def _describe(root: ET.Element, stem: str, title: str, alt: str) -> None:
         element.text = words
         root.insert(place, element)
     root.set("role", "img")
-    root.set("aria-labelledby", f"{stem}-title")
-    root.set("aria-describedby", f"{stem}-desc")
+    root.set("aria-labelledby", _id(stem, "title"))
+    root.set("aria-describedby", _id(stem, "desc"))
 
 
 def _prefix_ids(root: ET.Element, stem: str) -> None:
@@ -81,11 +81,16 @@ def _prefix_ids(root: ET.Element, stem: str) -> None:
     for element in root.iter():
         for name, value in element.attrib.items():
             if name == "id":
-                element.set(name, f"{stem}-{value}")
+                element.set(name, _id(stem, value))
             elif name in ("href", f"{{{_XLINK}}}href") and value.startswith("#"):
-                element.set(name, f"#{stem}-{value[1:]}")
+                element.set(name, f"#{_id(stem, value[1:])}")
             elif "url(#" in value:
-                element.set(name, _REFERENCE.sub(rf"url(#{stem}-\1)", value))
+                element.set(name, _REFERENCE.sub(lambda found: f"url(#{_id(stem, found[1])})", value))
+
+
+def _id(stem: str, name: str) -> str:
+    # No stem holds two dashes in a row: an id of one figure is never that of another figure or section.
+    return f"{stem}--{name}"
 
 
 def _adapt_to_page(root: ET.Element) -> None:

@@ -32,11 +32,11 @@ def visible(label: str) -> str:
     """Return a text whose every character is seen as it stands.
 
     Control characters other than the line feed and the tab, marks that turn the direction of what follows,
-    and lone surrogates become a replacement mark.
+    lone surrogates and code points that are no characters become a replacement mark.
     """
     return "".join(
         "\N{REPLACEMENT CHARACTER}"
-        if unicodedata.category(character) in ("Cc", "Cf", "Cs") and character not in "\n\t"
+        if unicodedata.category(character) in ("Cc", "Cf", "Cn", "Cs") and character not in "\n\t"
         else character
         for character in label
     )

@@ -1,7 +1,10 @@
 """Numbers for people: bytes become KiB and MiB, seconds become ms. The one place where units change."""
 
+from collections.abc import Mapping
+
 from toolkit.analysis.statistics import Estimate
 from toolkit.report import Unit, Value
+from toolkit.trials import Level
 
 #: What the unit is divided by, and what it is called then, from the largest down.
 _SCALES: dict[str, tuple[tuple[float, str], ...]] = {
@@ -76,6 +79,18 @@ def text(value: Value, unit: Unit = "", *, signed: bool = False) -> str:
     if signed and value > 0:
         shown = f"+{shown}"
     return f"{shown}\N{NO-BREAK SPACE}{name}" if name else shown
+
+
+def level_text(level: Level) -> str:
+    """Return a level as people read it: whole numbers with their thousands apart."""
+    if isinstance(level, bool | str):
+        return str(level)
+    return number(level, 0) if float(level).is_integer() else f"{level:g}"
+
+
+def levels_text(levels: Mapping[str, Level]) -> str:
+    """Return levels as "factor=level, ..."."""
+    return ", ".join(f"{name}={level_text(level)}" for name, level in levels.items())
 
 
 def estimate_text(estimate: Estimate, unit: Unit) -> str:

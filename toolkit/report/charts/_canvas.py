@@ -1,7 +1,7 @@
 """What every kind of chart stands on: axes with human units, a legend beside the data, labels of cells."""
 
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 
 from matplotlib.artist import Artist
@@ -12,8 +12,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from toolkit.analysis.results import Cell
 from toolkit.report import Figure, Unit
-from toolkit.report.units import number, scale
-from toolkit.trials import Level
+from toolkit.report.units import levels_text, scale
 
 _TITLE_CHARACTERS = 78
 _LABEL_CHARACTERS = 64
@@ -128,18 +127,6 @@ def cell_labels(cells: Sequence[Cell]) -> tuple[str, ...]:
     if words:
         return tuple(shown(str(cell.levels[names[0]])) for cell in cells)
     return tuple(shown(levels_text({name: cell.levels[name] for name in names})) for cell in cells)
-
-
-def level_text(level: Level) -> str:
-    """Return a level as people read it: whole numbers with their thousands apart."""
-    if isinstance(level, bool | str):
-        return str(level)
-    return number(level, 0) if float(level).is_integer() else f"{level:g}"
-
-
-def levels_text(levels: Mapping[str, Level]) -> str:
-    """Return levels as "factor=level, ..."."""
-    return ", ".join(f"{name}={level_text(level)}" for name, level in levels.items())
 
 
 def shown(label: str, characters: int = _LABEL_CHARACTERS) -> str:

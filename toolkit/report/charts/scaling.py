@@ -17,11 +17,10 @@ from toolkit.report.charts._canvas import (
     canvas,
     cell_labels,
     legend,
-    level_text,
     missing,
     number_axis,
 )
-from toolkit.report.units import estimate_text, text, unit_of, words_of
+from toolkit.report.units import estimate_text, level_text, text, unit_of, words_of
 from toolkit.trials import Level
 
 _LOGARITHMIC_FROM_RATIO = 100

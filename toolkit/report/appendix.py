@@ -1,0 +1,50 @@
+"""What a reader may look up: the datasheets of the probes, and the words of the bench."""
+
+import pkgutil
+from dataclasses import asdict
+from importlib import import_module
+
+import toolkit.probes
+from toolkit.report import Method
+
+#: One word per concept.
+GLOSSARY = (
+    ("experiment", "one question, in one script: factors, workload, probes, figures"),
+    ("factor, level", "a thing that is varied; one of its values"),
+    ("cell", "one combination of levels"),
+    ("trial", "one run of the workload at one combination of levels, in a process of its own"),
+    ("replicate", "the same trial again"),
+    ("workload", "the function that a trial runs"),
+    ("probe", "reads one source of truth during a trial"),
+    (
+        "measure",
+        "the kind of figures that a trial takes, resident, traced or timed: each disturbs the others",
+    ),
+    ("metric", "a named number with a unit that a probe yields"),
+    ("series", "a metric over time"),
+    ("engine", "an autograd implementation that can run a workload"),
+    ("prediction", "what theory says the metric must be"),
+    ("S", "the data of one array, in bytes: 8 n for n numbers of float64"),
+    ("page", "the unit in which the kernel gives memory"),
+    ("resident", "in memory and counted by the kernel for the process, less what it had before the workload"),
+    ("traced", "allocated and not yet freed, as Python's tracemalloc counts it"),
+    ("interval", "95 % percentile-bootstrap interval of a median over the replicates"),
+    (
+        "verdict",
+        "why bytes are still held: leak, garbage awaiting collection, cache, retained by the allocator, "
+        "untouched pages",
+    ),
+    ("store", "the one database file of results"),
+    ("report", "what people read: a pure function of the store"),
+)
+
+
+def methods() -> tuple[Method, ...]:
+    """Return the datasheet of each probe, by the name of its file."""
+    names = sorted(module.name for module in pkgutil.iter_modules(toolkit.probes.__path__))
+    sheets = {name: getattr(import_module(f"toolkit.probes.{name}"), "DATASHEET", None) for name in names}
+    return tuple(
+        Method(probe=name, rows=tuple((key.replace("_", " "), told) for key, told in asdict(sheet).items()))
+        for name, sheet in sheets.items()
+        if sheet is not None
+    )

@@ -1,0 +1,138 @@
+"""From the store to the report."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+from typing import cast
+
+import toolkit.report.formats
+from toolkit.analysis.comparison import Comparison
+from toolkit.analysis.results import Results
+from toolkit.experiment import Experiment
+from toolkit.report import Document, Finding, Format, Section, facts, tables
+from toolkit.report.appendix import GLOSSARY, methods
+from toolkit.report.folder import replace_folder
+from toolkit.report.names import unique_stems
+from toolkit.report.sections import section
+from toolkit.report.units import levels_text, number
+from toolkit.store import Contents, Row, Run
+from toolkit.store.read import read_store, series
+from toolkit.trials import MEASURES
+
+_TITLE = "What memory settings of an autograd engine cost"
+
+
+def write_report(results_dir: str | Path, experiments: Mapping[str, Experiment]) -> Path:
+    """Write the report of what a store holds, in every format, and return the path of its page.
+
+    The same store and scripts give the same bytes, wherever and whenever they are rendered.
+
+    Parameters
+    ----------
+    results_dir : path
+        The folder that holds ``results.db``; the report goes into its folder ``report``, in place of an
+        earlier one.
+    experiments : mapping of str to Experiment
+        The scripts at hand, by name, in the order of the sections. Experiments of the store that have no
+        script come after them; no path that a store tells is ever imported.
+
+    Raises
+    ------
+    BadStore
+        When the store is missing, damaged as a whole, foreign or of a newer version.
+    StoreUnwritable
+        When the report cannot be written. An earlier one stays as it was.
+
+    Warns
+    -----
+    ReportIncomplete
+        When a script's figures or findings raise; the report says so in their place.
+    """
+    made = document(results_dir, experiments)
+    files: dict[str, bytes] = {}
+    for module in iter_modules(toolkit.report.formats.__path__):
+        one = cast(Format, import_module(f"toolkit.report.formats.{module.name}"))
+        files |= one.render(made)
+    folder = Path(results_dir, "report")
+    replace_folder(folder, files)
+    return folder / "index.html"
+
+
+def document(results_dir: str | Path, experiments: Mapping[str, Experiment]) -> Document:
+    """Return the report of what a store holds, before it takes the shape of a format."""
+    contents = read_store(results_dir)
+    stems = unique_stems()
+    required_stem, *_ = [stems(part) for part in ("required", "findings", "methods", "words")]
+    found = {row.experiment for row in contents.rows}
+    names = [name for name in experiments if name in found]
+    sections: list[Section] = []
+    compared: list[tuple[str, Comparison]] = []
+    for name in dict.fromkeys((*names, *(row.experiment for row in contents.rows))):
+        shown, left_out = _of_newest_constants([row for row in contents.rows if row.experiment == name])
+        script = experiments.get(name)
+        results = Results(name, shown, partial(series, results_dir), script.factors if script else None)
+        one, its_comparisons = section(results, script, _runs_of(shown, contents), left_out, stems)
+        sections.append(one)
+        compared += ((name, comparison) for comparison in its_comparisons)
+    findings = (finding for one in sections for finding in one.findings)
+    return Document(
+        title=_TITLE,
+        facts=_facts(contents),
+        findings=tuple(_agreement(compared)),
+        required=tables.required(findings, required_stem),
+        sections=tuple(sections),
+        methods=methods(),
+        glossary=GLOSSARY,
+        notes=tuple(str(damage) for damage in contents.damaged),
+    )
+
+
+def _of_newest_constants(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
+    """Part the trials that ran with the constants of the newest one from those that did not.
+
+    Figures of two profiles may differ in constants alone: one cell must not hold both.
+    """
+    newest = max(rows, key=lambda row: row.started_at).constants
+    shown = [row for row in rows if row.constants == newest]
+    return shown, [row for row in rows if row.constants != newest]
+
+
+def _runs_of(rows: Sequence[Row], contents: Contents) -> list[Run]:
+    ids = {row.run for row in rows}
+    return [run for run in contents.runs if run.id in ids]
+
+
+def _facts(contents: Contents) -> tuple[tuple[str, str], ...]:
+    if not contents.rows:
+        return (("trials", "none yet"),)
+    failed = len(contents.failed)
+    well = f"{number(len(contents.rows) - failed, 0)} ended well"
+    experiments = len({row.experiment for row in contents.rows})
+    return (
+        ("measured", facts.period(contents.rows)),
+        ("trials", f"{well}, {number(failed, 0)} failed, of {experiments} experiments"),
+        *facts.leading(_runs_of(contents.rows, contents)),
+    )
+
+
+def _agreement(compared: Sequence[tuple[str, Comparison]]) -> list[Finding]:
+    """Say how well theory and measurement agree over all experiments, and where they agree least."""
+    judged = [(name, one) for name, one in compared if one.off is not None]
+    kinds = dict.fromkeys((one.measure, one.exact, one.allowance) for _, one in judged)
+    findings = []
+    for kind in sorted(kinds, key=lambda kind: (MEASURES.index(kind[0]), not kind[1])):
+        alike = [(name, one) for name, one in judged if (one.measure, one.exact, one.allowance) == kind]
+        holding = sum(bool(one.holds) for _, one in alike)
+        name, worst = max(alike, key=lambda pair: abs(pair[1].off or 0))
+        what = "exact predictions" if worst.exact else "predictions by a model"
+        furthest = f"{number(abs(worst.off or 0))}{worst.off_unit}, in {name} at {levels_text(worst.levels)}"
+        findings.append(
+            Finding(
+                sentence=f"{holding} of {len(alike)} {what} for {worst.measure} trials hold, "
+                f"{worst.allowance}; the furthest off is {furthest}.",
+                status="confirmed" if holding == len(alike) else "deviates",
+            )
+        )
+    return findings

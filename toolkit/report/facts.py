@@ -1,0 +1,88 @@
+"""Where and when trials ran, and how to run them again, as the store tells it."""
+
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from toolkit.report.units import text, unit_of
+from toolkit.store import Row, Run
+
+#: What a run's description tells for other purposes than to be read.
+_UNREAD = ("arguments", "boot_id", "profile")
+#: What is worth saying at the top of the report.
+_LEADING = (
+    "python",
+    "numpy",
+    "libc",
+    "kernel",
+    "cpu",
+    "cpu_count",
+    "memory_bytes",
+    "git_commit",
+    "git_dirty",
+)
+_NAMES = {"cpu": "CPU", "cpu_count": "CPUs", "git_commit": "commit", "git_dirty": "uncommitted changes"}
+
+
+def leading(runs: Sequence[Run]) -> tuple[tuple[str, str], ...]:
+    """Return the machine's facts for the top of the report."""
+    return _described(runs, _LEADING)
+
+
+def machine(runs: Sequence[Run]) -> tuple[tuple[str, str], ...]:
+    """Return all that runs tell of where they ran; where they differ, what each tells."""
+    names = dict.fromkeys(name for run in runs for name in run.description if name not in _UNREAD)
+    return _described(runs, names)
+
+
+def _described(runs: Sequence[Run], names: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    rows = []
+    for name in names:
+        told = dict.fromkeys(_told(name, run.description.get(name, "")) for run in runs)
+        told.pop("", None)
+        if told:
+            rows.append((_NAMES.get(name, name.removesuffix("_bytes").replace("_", " ")), "; ".join(told)))
+    return tuple(rows)
+
+
+def _told(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}={one}" for key, one in value.items())
+    if isinstance(value, list):
+        return ", ".join(_told(name, one) for one in value)
+    if isinstance(value, int | float):
+        return text(value, unit_of(name)) if unit_of(name) else f"{value}"
+    return "" if value is None else str(value)
+
+
+def period(rows: Sequence[Row]) -> str:
+    """Return from when to when trials ran, in UTC."""
+    first, last = _minute(min(row.started_at for row in rows)), _minute(max(row.started_at for row in rows))
+    return f"{first} UTC" if first == last else f"{first} to {last} UTC"
+
+
+def _minute(seconds: float) -> str:
+    try:
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M}"
+    except (OverflowError, OSError, ValueError):
+        return f"{seconds:g} s after 1970"
+
+
+def commands(experiment: str, runs: Sequence[Run]) -> tuple[str, ...]:
+    """Return what to type to run an experiment as these runs did, without repeating itself."""
+    return tuple(dict.fromkeys(_command(experiment, run.description) for run in runs))
+
+
+def _command(experiment: str, description: Mapping[str, Any]) -> str:
+    words = ["toolkit", "run", experiment]
+    if profile := description.get("profile"):
+        words += ["--profile", str(profile)]
+    arguments = iter([str(one) for one in description.get("arguments", ())])
+    for word in arguments:
+        option, equals, _ = word.partition("=")
+        if option in ("--set", "--replicates"):
+            words += [word] if equals else [word, next(arguments, "")]
+    return shlex.join(words)

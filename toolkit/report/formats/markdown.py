@@ -1,0 +1,44 @@
+"""The report as Markdown, for readers of a repository."""
+
+import re
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from toolkit.report import Document
+from toolkit.report.formats.html import TEMPLATES
+from toolkit.report.names import visible
+from toolkit.report.units import text
+
+_SPECIAL = re.compile(r"[\\`*_\[\]{}|~$#]")
+#: What would begin a list or underline a heading.
+_BEGINNING = re.compile(r"^(?:\d+[.)](?=\s|$)|[-+](?=\s|$)|[-=](?=[-=]*$))")
+
+
+def render(document: Document) -> dict[str, bytes]:
+    """Return the text, with links to the figures and tables beside it. Everything from outside is escaped."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        # This format has an escape of its own, which the template calls.
+        autoescape=False,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"md": escaped, "text": text, "fenced": fenced}
+    return {"report.md": environment.get_template("report.md").render(document=document).encode()}
+
+
+def escaped(label: Any) -> str:
+    """Return a text on one line that Markdown shows as it stands, also within a table."""
+    line = " ".join(visible(str(label)).split())
+    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    line = _SPECIAL.sub(r"\\\g<0>", line)
+    return _BEGINNING.sub(lambda begin: f"{begin[0][:-1]}\\{begin[0][-1]}", line)
+
+
+def fenced(code: str) -> str:
+    """Return a block of code with a fence that is longer than any run of backticks in it."""
+    longest = max((len(run) for run in re.findall("`+", code)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}\n{visible(code)}\n{fence}"

@@ -1,0 +1,28 @@
+"""Figures for an experiment whose script is not at hand."""
+
+from collections.abc import Iterator
+
+from toolkit.analysis.results import Results
+from toolkit.report import Figure
+from toolkit.report.charts.bars import bars
+from toolkit.report.charts.timeline import timeline
+from toolkit.report.charts.waiting import waiting
+
+#: More lines than this cannot be told apart.
+_MOST_LINES = 6
+
+
+def figures(results: Results) -> Iterator[Figure]:
+    """Yield what can be drawn of any experiment: peaks, times, what is held at the end and on the way."""
+    found = {(row.measure, metric) for row in results.rows for metric in row.metrics}
+    for metric, measure, title in (
+        ("peak_rss_bytes", "resident", "Resident peak of each cell"),
+        ("peak_traced_bytes", "traced", "Traced peak of each cell"),
+        ("wall_seconds", "timed", "Time of each cell"),
+    ):
+        if (measure, metric) in found:
+            yield bars(results, metric, measure, name=metric, title=title)
+    if ("resident", "trimmed_rss_bytes") in found:
+        yield waiting(results, name="waiting", title="What each cell holds at the end")
+    if ("resident", "peak_rss_bytes") in found and len(results.combinations) <= _MOST_LINES:
+        yield timeline(results, name="timeline", title="Resident bytes over iterations")

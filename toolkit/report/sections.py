@@ -1,0 +1,167 @@
+"""The section of one experiment."""
+
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
+
+from toolkit.analysis.comparison import Comparison, compare
+from toolkit.analysis.results import Results
+from toolkit.experiment import Experiment
+from toolkit.report import Failure, Figure, Picture, Section, facts, general, tables
+from toolkit.report.drawing import picture
+from toolkit.report.units import level_text, levels_text
+from toolkit.store import Row, Run
+from toolkit.trials import MEASURES
+
+Made = TypeVar("Made")
+
+_MESSAGE_LINES = 15
+
+
+class ReportIncomplete(UserWarning):
+    """A script's figures or findings could not be made; the report says so in their place."""
+
+
+def section(
+    results: Results,
+    experiment: Experiment | None,
+    runs: Sequence[Run],
+    left_out: Sequence[Row],
+    stems: Callable[[str], str],
+) -> tuple[Section, tuple[Comparison, ...]]:
+    """Return the section of an experiment, and its comparisons with the predictions.
+
+    Parameters
+    ----------
+    results : Results
+        Of trials with one set of constants.
+    experiment : Experiment or None
+        None where its script is not at hand.
+    runs : sequence of Run
+        Those that the trials belong to.
+    left_out : sequence of Row
+        Trials of this experiment with other constants.
+    stems : callable
+        Gives names of files that are unique in the report.
+
+    Warns
+    -----
+    ReportIncomplete
+        When the script's figures or findings raise.
+    """
+    anchor = stems(results.experiment)
+    title, *question = _paragraphs(experiment.question) if experiment else [results.experiment]
+    notes: list[str] = []
+    if experiment is None:
+        notes.append("Its script was not found: the figures are those that every experiment can have.")
+    if left_out:
+        notes.append(_left_out(left_out, results))
+    findings = _made(experiment.findings if experiment else None, results, notes)
+    figures = _made(experiment.figures if experiment else general.figures, results, notes)
+    pictures = tuple(_pictures(figures, anchor, stems, notes))
+    compared = compare(results)
+    made = Section(
+        anchor=anchor,
+        experiment=results.experiment,
+        title=title,
+        question=tuple(question),
+        method=_method(results),
+        machine=facts.machine(runs),
+        findings=tuple(findings),
+        pictures=pictures,
+        tables=(
+            *tables.comparisons(compared, f"{anchor}-predictions", stems),
+            *([tables.medians(results, stems(f"{anchor}-medians"))] if results.rows else ()),
+        ),
+        failures=tuple(_failure(row) for row in results.failed),
+        notes=tuple(notes),
+        commands=facts.commands(results.experiment, runs),
+    )
+    return made, compared
+
+
+def _paragraphs(question: str) -> list[str]:
+    title, _, rest = question.partition("\n")
+    return [title, *(" ".join(part.split()) for part in rest.split("\n\n") if part.strip())]
+
+
+def _made(
+    make: Callable[[Results], Iterable[Made]] | None, results: Results, notes: list[str]
+) -> Iterator[Made]:
+    """Yield what a script's function yields; where it raises, note that and yield no more."""
+    if make is None or not results.rows:
+        return
+    try:
+        yield from make(results)
+    except Exception as problem:
+        _note(f"{make.__name__} of {results.experiment} ended early", problem, notes)
+
+
+def _pictures(
+    figures: Iterable[Figure], anchor: str, stems: Callable[[str], str], notes: list[str]
+) -> Iterator[Picture]:
+    for figure in figures:
+        try:
+            yield picture(figure, stems(f"{anchor}-{figure.name}"))
+        except Exception as problem:
+            _note(f"the figure {figure.name} of {anchor} could not be drawn", problem, notes)
+
+
+def _note(what: str, problem: Exception, notes: list[str]) -> None:
+    message = f"{what}: {type(problem).__name__}: {problem}"
+    notes.append(f"{message[0].upper()}{message[1:]}")
+    warnings.warn(message, ReportIncomplete, stacklevel=2)
+
+
+def _left_out(rows: Sequence[Row], results: Results) -> str:
+    constants = dict.fromkeys(levels_text(row.constants) for row in rows)
+    count = f"{len(rows)} older trial{'s' if len(rows) > 1 else ''}"
+    return f"{count} with other constants are not shown: {'; '.join(constants) or 'none'}."
+
+
+def _method(results: Results) -> tuple[tuple[str, str], ...]:
+    rows = (*results.rows, *results.failed)
+    varied = [f"{name}: {', '.join(map(level_text, results.levels(name)))}" for name in results.varying]
+    fixed = {name: results.levels(name)[0] for name in results.factors if len(results.levels(name)) == 1}
+    constants = {**rows[0].constants, **fixed}
+    return (
+        ("varied", "; ".join(varied) or "nothing"),
+        *((("the same everywhere", levels_text(constants)),) if constants else ()),
+        ("trials", _counted(Counter(row.measure for row in rows))),
+        ("replicates of a cell", _counted(_replicates(rows))),
+        ("when", facts.period(rows)),
+        *_conditions(results.rows),
+    )
+
+
+def _counted(counts: Counter[str]) -> str:
+    return ", ".join(f"{counts[measure]} {measure}" for measure in MEASURES if counts[measure])
+
+
+def _replicates(rows: Iterable[Row]) -> Counter[str]:
+    most: Counter[str] = Counter()
+    for row in rows:
+        most[row.measure] = max(most[row.measure], row.replicate + 1)
+    return most
+
+
+def _conditions(rows: Sequence[Row]) -> Iterator[tuple[str, str]]:
+    """Yield under what trials ran, and where that differs, how many ran under what."""
+    for name in dict.fromkeys(name for row in rows for name in row.conditions):
+        if name.startswith("prediction_"):
+            continue
+        counts = Counter(str(row.conditions[name]) for row in rows if name in row.conditions)
+        told = (
+            counts if len(counts) == 1 else (f"{level} in {count} trials" for level, count in counts.items())
+        )
+        yield name.replace("_", " "), ", ".join(told)
+
+
+def _failure(row: Row) -> Failure:
+    return Failure(
+        trial=f"{levels_text(row.factors)} ({row.measure}, replicate {row.replicate})".lstrip(),
+        status=row.status,
+        exit_code=row.exit_code,
+        message="\n".join(row.message.splitlines()[-_MESSAGE_LINES:]),
+    )

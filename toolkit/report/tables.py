@@ -1,0 +1,140 @@
+"""The tables of one experiment, and the table of what the report must show."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from toolkit.analysis.comparison import Comparison
+from toolkit.analysis.results import Cell, Results
+from toolkit.report import Column, Finding, Table, Unit, Value
+from toolkit.report.units import unit_of, words_of
+from toolkit.trials import Measure
+
+#: The metrics that the table of medians begins with, and the measure that each is taken from.
+_LEADING: Mapping[str, Measure] = {
+    "peak_rss_bytes": "resident",
+    "sampled_peak_rss_bytes": "resident",
+    "end_rss_bytes": "resident",
+    "peak_traced_bytes": "traced",
+    "end_traced_bytes": "traced",
+    "gc_collections_count": "resident",
+    "gc_pause_max_seconds": "timed",
+    "wall_seconds": "timed",
+}
+#: What else the toolkit's own probes yield: figures and the store have it, the table of medians does not.
+_OWN_PREFIXES = (
+    "predicted_",
+    "baseline_",
+    "dropped_",
+    "collected_",
+    "trimmed_",
+    "gc_",
+    "event_peak_",
+    "hwm_",
+    "peak_traced_total_",
+)
+
+
+def medians(results: Results, stem: str) -> Table:
+    """Return the medians of each cell: the leading metrics, then those that the script recorded itself."""
+    recorded = dict.fromkeys(name for row in results.rows for name in row.metrics)
+    others = (name for name in recorded if not name.startswith(_OWN_PREFIXES))
+    columns = []
+    cells: list[Mapping[object, Cell]] = []
+    for metric in dict.fromkeys((*_LEADING, *others)):
+        found = _cells(results, metric)
+        if found:
+            cells.append({cell.identity: cell for cell in found})
+            columns.append(Column(heading=words_of(metric), name=metric, unit=unit_of(metric)))
+    rows = []
+    for levels in results.combinations:
+        identity = tuple(levels.items())
+        own = [some[identity].estimate if identity in some else None for some in cells]
+        rows.append((*levels.values(), *own))
+    return Table(
+        stem=stem,
+        title="Medians of each cell, with intervals",
+        columns=(*_level_columns(results.varying), *columns),
+        rows=tuple(rows),
+    )
+
+
+def _cells(results: Results, metric: str) -> tuple[Cell, ...]:
+    measures = [_LEADING[metric]] if metric in _LEADING else []
+    return next(
+        (found for measure in (*measures, *results.measures) if (found := results.cells(metric, measure))), ()
+    )
+
+
+def comparisons(compared: Sequence[Comparison], label: str, stems: Callable[[str], str]) -> tuple[Table, ...]:
+    """Return measured against predicted: a table for bytes, and one for each other unit that has predictions.
+
+    The name of each table's file is made of `label` by `stems`.
+    """
+    units = dict.fromkeys(unit_of(one.metric) for one in compared)
+    return tuple(
+        _comparison_table([one for one in compared if unit_of(one.metric) == unit], unit, stems(label))
+        for unit in units
+    )
+
+
+def _comparison_table(compared: Sequence[Comparison], unit: Unit, stem: str) -> Table:
+    ending = f"_{unit}" if unit else ""
+    bytes_only = (
+        Column(heading="in pages", name="deviation_pages", unit="pages", signed=True),
+        Column(heading="in arrays", name="deviation_arrays", unit="S", signed=True),
+    )
+    columns = (
+        *_level_columns(compared[0].levels),
+        Column(heading="quantity", name="metric"),
+        Column(heading="measure", name="measure"),
+        Column(heading="measured", name=f"measured{ending}", unit=unit),
+        Column(heading="predicted", name=f"predicted{ending}", unit=unit),
+        Column(heading="deviation", name=f"deviation{ending}", unit=unit, signed=True),
+        *(bytes_only if unit == "bytes" else ()),
+        Column(heading="in percent", name="deviation_percent", unit="percent", signed=True),
+        Column(heading="verdict", name="verdict"),
+        Column(heading="formula", name="formula"),
+    )
+
+    def row(one: Comparison) -> tuple[Value, ...]:
+        return (
+            *one.levels.values(),
+            words_of(one.metric),
+            one.measure,
+            one.measured,
+            one.predicted,
+            one.deviation,
+            *((one.deviation_pages, one.deviation_arrays) if unit == "bytes" else ()),
+            one.deviation_percent,
+            one.verdict,
+            one.basis if one.exact else f"{one.basis} (a model)".lstrip(),
+        )
+
+    title = (
+        "Measured against predicted"
+        if unit == "bytes"
+        else f"Measured against predicted: {unit or 'numbers'}"
+    )
+    return Table(stem=stem, title=title, columns=columns, rows=tuple(row(one) for one in compared))
+
+
+def required(findings: Iterable[Finding], stem: str) -> Table | None:
+    """Return the table of what the report must show, from the findings that say so; None where none does."""
+    rows = tuple(
+        (finding.figure, finding.expected, finding.measured, finding.status)
+        for finding in findings
+        if finding.figure and finding.expected and finding.measured
+    )
+    columns = tuple(
+        Column(heading=heading, name=name)
+        for heading, name in (
+            ("figure", "figure"),
+            ("must be", "expected"),
+            ("measured", "measured"),
+            ("verdict", "verdict"),
+        )
+    )
+    return Table(stem=stem, title="What the report must show", columns=columns, rows=rows) if rows else None
+
+
+def _level_columns(names: Iterable[str]) -> tuple[Column, ...]:
+    return tuple(Column(heading=name, name=name) for name in names)
