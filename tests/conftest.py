@@ -1,0 +1,52 @@
+"""Seals every test: what it changes for the whole process, it puts back, or it fails and the rest is safe."""
+
+import gc
+import tracemalloc
+
+import pytest
+
+from toolkit.core import config, events
+
+
+def _process_state():
+    return {
+        "Config": config.current_config(),
+        "listeners": events.listeners,
+        "watched outputs": dict(events._watched),
+        "gc.isenabled": gc.isenabled(),
+        "gc.get_threshold": gc.get_threshold(),
+        "gc.get_debug": gc.get_debug(),
+        # Hypothesis times the collector with a callback of its own, which it leaves there for good.
+        "gc.callbacks": [one for one in gc.callbacks if not _is_of_hypothesis(one)],
+        "gc.get_freeze_count": gc.get_freeze_count(),
+        "tracemalloc.is_tracing": tracemalloc.is_tracing(),
+    }
+
+
+def _is_of_hypothesis(callback):
+    return (getattr(callback, "__module__", None) or "").startswith("hypothesis")
+
+
+def _restore(state):
+    config._current.set(state["Config"])
+    events.listeners = state["listeners"]
+    events._watched.clear()
+    events._watched.update(state["watched outputs"])
+    (gc.enable if state["gc.isenabled"] else gc.disable)()
+    gc.set_threshold(*state["gc.get_threshold"])
+    gc.set_debug(state["gc.get_debug"])
+    gc.callbacks[:] = state["gc.callbacks"] + [one for one in gc.callbacks if _is_of_hypothesis(one)]
+    if gc.get_freeze_count() != state["gc.get_freeze_count"]:
+        gc.unfreeze()
+    (tracemalloc.start if state["tracemalloc.is_tracing"] else tracemalloc.stop)()
+
+
+@pytest.fixture(autouse=True)
+def sealed():
+    before = _process_state()
+    yield
+    after = _process_state()
+    leaked = [name for name in before if before[name] != after[name]]
+    if leaked:
+        _restore(before)
+        pytest.fail("the test leaves behind: " + ", ".join(f"{name} = {after[name]}" for name in leaked))
