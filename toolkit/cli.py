@@ -151,11 +151,12 @@ def _report(results_dir: Path) -> None:
 def _export(format_name: str, output: Path | None, results_dir: Path) -> None:
     """Write a row for each trial: its levels and its metrics."""
     from toolkit.store.export import FORMATS, export
+    from toolkit.store.read import load
 
     if format_name not in FORMATS:
         raise UsageError(f"unknown format {format_name!r}; the formats are {', '.join(FORMATS)}")
     path = output or results_dir / f"results.{format_name}"
-    export(results_dir, path, format_name)
+    export(load(results_dir), path, format_name)
     click.echo(f"exported: {path}")
 
 
