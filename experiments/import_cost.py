@@ -56,7 +56,11 @@ def findings(results):
     from toolkit.report import claims
 
     yield claims.at_most(
-        results, "toolkit_import_rss_bytes", "timed", "import toolkit above import numpy: resident set", 2 << 20
+        results,
+        "toolkit_import_rss_bytes",
+        "timed",
+        "import toolkit above import numpy: resident set",
+        2 << 20,
     )
     yield claims.at_most(
         results, "toolkit_import_seconds", "timed", "import toolkit above import numpy: time", 0.015

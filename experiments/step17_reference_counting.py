@@ -83,7 +83,11 @@ def findings(results):
         results, peaks, "traced", "chain: freed at once, nothing waits", where={"links": "chain"}
     )
     yield claims.agreement(
-        results, peaks, "traced", "cycle, collector off: every round waits", where={"links": "cycle", "gc": "off"}
+        results,
+        peaks,
+        "traced",
+        "cycle, collector off: every round waits",
+        where={"links": "cycle", "gc": "off"},
     )
     yield claims.agreement(
         results,

@@ -70,9 +70,16 @@ def findings(results):
         ("traced", ["peak_traced_bytes", "end_traced_bytes"]),
         ("resident", ["peak_rss_bytes", "end_rss_bytes"]),
     ):
-        yield claims.agreement(results, metrics, measure, f"18.3: {measure} peak and end against the prediction")
+        yield claims.agreement(
+            results, metrics, measure, f"18.3: {measure} peak and end against the prediction"
+        )
     yield claims.spread(
-        results, "peak_rss_bytes", "resident", "same trial 10 times: spread of the resident peak", pages=1, count=10
+        results,
+        "peak_rss_bytes",
+        "resident",
+        "same trial 10 times: spread of the resident peak",
+        pages=1,
+        count=10,
     )
 
 

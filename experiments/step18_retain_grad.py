@@ -76,7 +76,9 @@ def findings(results):
         ("traced", ["peak_traced_bytes", "end_traced_bytes"]),
         ("resident", ["peak_rss_bytes", "end_rss_bytes"]),
     ):
-        yield claims.agreement(results, metrics, measure, f"18.1: {measure} peak and end against the prediction")
+        yield claims.agreement(
+            results, metrics, measure, f"18.1: {measure} peak and end against the prediction"
+        )
 
 
 EXPERIMENT = Experiment(

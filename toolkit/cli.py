@@ -43,7 +43,9 @@ def _exit_code(call: Callable[[], object]) -> int:
     try:
         answer = call()
     except (click.exceptions.Abort, KeyboardInterrupt):
-        return _fail("interrupted; what is finished is stored, and the same command goes on from there", _INTERRUPTED)
+        return _fail(
+            "interrupted; what is finished is stored, and the same command goes on from there", _INTERRUPTED
+        )
     except click.ClickException as problem:
         problem.show()
         return problem.exit_code
@@ -81,7 +83,9 @@ def _list() -> None:
 @_commands.command("run")
 @click.argument("experiments", nargs=-1, metavar="[NAME|FILE]...")
 @click.option("--profile", default="default", show_default=True, help=f"How thorough: {', '.join(PROFILES)}.")
-@click.option("--set", "settings", multiple=True, metavar="FACTOR=A,B", help="Levels to run in place of the profile's.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="FACTOR=A,B", help="Levels to run in place of the profile's."
+)
 @click.option("--replicates", type=click.IntRange(min=1), help="How often each cell is run in each measure.")
 @click.option(
     "--jobs",
@@ -158,5 +162,3 @@ def _export(format_name: str, output: Path | None, results_dir: Path) -> None:
     path = output or results_dir / f"results.{format_name}"
     export(load(results_dir), path, format_name)
     click.echo(f"exported: {path}")
-
-

@@ -165,7 +165,9 @@ def _design(experiment: Experiment, profile: str, overrides: Mapping[str, Sequen
 def _check(experiment: Experiment, design: _Design) -> None:
     for measure in design.measures:
         if measure not in MEASURES:
-            raise UsageError(f"{experiment.name}: unknown measure {measure!r}; there are {', '.join(MEASURES)}")
+            raise UsageError(
+                f"{experiment.name}: unknown measure {measure!r}; there are {', '.join(MEASURES)}"
+            )
     for name, level in design.constants.items():
         _check_levels(experiment, name, (level,))
     for name, levels in design.factors.items():
@@ -223,7 +225,10 @@ def _check_interpreters(experiment: Experiment, levels: Sequence[Level]) -> None
 
 
 def _check_kind(experiment: Experiment, name: str, levels: Sequence[Level]) -> None:
-    declared = [*experiment.factors.get(name, ()), *([experiment.constants[name]] if name in experiment.constants else [])]
+    declared = [
+        *experiment.factors.get(name, ()),
+        *([experiment.constants[name]] if name in experiment.constants else []),
+    ]
     whole = all(isinstance(level, int) and not isinstance(level, bool) for level in declared)
     numbers = all(isinstance(level, int | float) and not isinstance(level, bool) for level in declared)
     for level in levels:

@@ -82,7 +82,9 @@ def describe(trial: Trial) -> str:
 
 
 def _opening(summary: Summary) -> str:
-    before = f", {summary.finished_before} of {summary.planned} are finished" if summary.finished_before else ""
+    before = (
+        f", {summary.finished_before} of {summary.planned} are finished" if summary.finished_before else ""
+    )
     return f"{summary.to_do} trials to run{before}"
 
 

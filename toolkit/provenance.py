@@ -22,7 +22,16 @@ __all__ = ["MUST_AGREE", "describe"]
 MUST_AGREE = ("python", "numpy", "libc", "kernel", "cpu", "page_bytes", "transparent_hugepages", "machine")
 
 _ROOT = Path(__file__).resolve().parents[1]
-_TELLING_VARIABLES = ("MALLOC_", "PYTHON", "OMP_", "OPENBLAS_", "MKL_", "NUMPY_", "LD_PRELOAD", "GLIBC_TUNABLES")
+_TELLING_VARIABLES = (
+    "MALLOC_",
+    "PYTHON",
+    "OMP_",
+    "OPENBLAS_",
+    "MKL_",
+    "NUMPY_",
+    "LD_PRELOAD",
+    "GLIBC_TUNABLES",
+)
 
 
 def describe() -> dict[str, Any]:

@@ -130,7 +130,9 @@ def run(request: Request, tell: Callable[[Summary, Trial | None, Outcome | None]
     return summary
 
 
-def _refuse_another_environment(contents: Contents, description: Mapping[str, Any], results_dir: Path) -> None:
+def _refuse_another_environment(
+    contents: Contents, description: Mapping[str, Any], results_dir: Path
+) -> None:
     used = {row.run for row in contents.rows if row.status == "ok"}
     for earlier in contents.runs:
         if earlier.id not in used:

@@ -92,5 +92,7 @@ class Watcher(Protocol):
     def metrics(self, began: float, ended: float, baseline_rss_bytes: int) -> Mapping[str, int | float]:
         """Return the metrics between two times, in seconds since 1970, less the baseline."""
 
-    def series(self, began: float, ended: float, baseline_rss_bytes: int) -> Mapping[str, list[int] | list[float]]:
+    def series(
+        self, began: float, ended: float, baseline_rss_bytes: int
+    ) -> Mapping[str, list[int] | list[float]]:
         """Return the series between two times, in seconds since 1970, less the baseline."""
