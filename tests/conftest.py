@@ -4,8 +4,13 @@ import gc
 import tracemalloc
 
 import pytest
+from hypothesis import settings
 
 from toolkit.core import config, events
+
+# The same examples everywhere, and no deadline: a busy machine fails no test.
+settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=50)
+settings.load_profile("repeatable")
 
 
 def _process_state():

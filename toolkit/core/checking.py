@@ -1,6 +1,6 @@
 """One numerical check of gradients for every function, the toolkit's own and anybody else's."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -49,7 +49,7 @@ def check_gradient(
     Notes
     -----
     Calls `function` twice for each element: keep the arrays small. At the default step the differences
-    themselves are off by about 1e-10, times the third derivative.
+    themselves are off by about 2e-11 times the third derivative.
 
     Examples
     --------
@@ -70,15 +70,18 @@ def check_gradient(
 class _WeightedSum(Function):
     # Makes one number of all outputs without leaning on any function that may itself be under test.
 
-    def forward(self, *ys: Array) -> Array:
-        total: Array = np.sum([np.sum(y * _weights(y.shape)) for y in ys])
-        return total
+    def forward(self, *ys: Array) -> float:
+        return _weighted_sum(ys)
 
     def backward(self, gy: Array) -> tuple[Array | None, ...]:
         # An output of integers, such as an index, has no gradient to pass on.
         return tuple(
             [(gy * _weights(y.shape)).astype(y.dtype) if y.dtype.kind == "f" else None for y in self.inputs]
         )
+
+
+def _weighted_sum(ys: Iterable[Array]) -> float:
+    return sum([float(np.sum(y * _weights(y.shape))) for y in ys if y.dtype.kind == "f"], start=0.0)
 
 
 def _weights(shape: tuple[int, ...]) -> Array:
@@ -94,7 +97,7 @@ def _as_point(array: npt.ArrayLike) -> Array:
 def _by_backward(function: Callable[..., Any], points: list[Array]) -> list[Array | None]:
     variables = [Variable(point.copy()) for point in points]
     with using_config(enable_backprop=True):
-        _total(function, variables).backward()
+        _WeightedSum()(*_outputs(function, variables)).backward()
     return [variable.grad for variable in variables]
 
 
@@ -103,20 +106,26 @@ def _by_differences(function: Callable[..., Any], points: list[Array], position:
     for index in np.ndindex(differences.shape):
         centre = float(points[position][index])
         reach = step * max(1.0, abs(centre))
-        totals = []
-        for moved in (centre + reach, centre - reach):
-            variables = [Variable(point.copy()) for point in points]
-            variables[position].data[index] = moved
-            with no_grad():
-                totals.append(_total(function, variables).data)
-        differences[index] = (totals[0] - totals[1]) / (2 * reach)
+        above = _moved(function, points, position, index, centre + reach)
+        below = _moved(function, points, position, index, centre - reach)
+        # Each output is subtracted from itself, so that a small change is not lost beside large outputs.
+        changes = [high - low for high, low in zip(above, below, strict=True) if high.dtype.kind == "f"]
+        differences[index] = _weighted_sum(changes) / (2 * reach)
     return differences
 
 
-def _total(function: Callable[..., Any], variables: list[Variable]) -> Variable:
+def _moved(
+    function: Callable[..., Any], points: list[Array], position: int, index: tuple[int, ...], value: float
+) -> list[Array]:
+    variables = [Variable(point.copy()) for point in points]
+    variables[position].data[index] = value
+    with no_grad():
+        return [y.data for y in _outputs(function, variables)]
+
+
+def _outputs(function: Callable[..., Any], variables: list[Variable]) -> tuple[Variable, ...]:
     ys = function(*variables)
-    total: Variable = _WeightedSum()(*(ys if isinstance(ys, tuple) else (ys,)))
-    return total
+    return ys if isinstance(ys, tuple) else (ys,)
 
 
 def _compare(

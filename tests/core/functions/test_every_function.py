@@ -1,0 +1,132 @@
+"""What every function keeps to, seen in the cases that the tests of the families give as `GRADIENTS`.
+
+A case is a function and the arrays that it is called with. A function that has no case is noticed.
+"""
+
+import gc
+import importlib
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import toolkit
+from toolkit import Function, Variable, check_gradient
+from toolkit.core import functions
+from toolkit.core.events import Listener, listening
+
+FAMILIES = sorted(
+    path.stem for path in Path(functions.__file__).parent.glob("*.py") if path.stem != "__init__"
+)
+
+
+def _cases(family):
+    path = Path(__file__).with_name(f"test_{family}.py")
+    if not path.exists():
+        return {}
+    spec = spec_from_file_location(f"cases_of_{family}", path)
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.GRADIENTS
+
+
+CASES = {family: _cases(family) for family in FAMILIES}
+
+every_case = pytest.mark.parametrize(
+    ("function", "arrays"),
+    [
+        pytest.param(function, arrays, id=f"{family}: {name}")
+        for family, cases in CASES.items()
+        for name, (function, *arrays) in cases.items()
+    ],
+)
+
+
+class _Called(Listener):
+    def __init__(self):
+        self.functions = []
+
+    def called(self, function, inputs, outputs):
+        self.functions.append(function)
+
+
+def _calls(function, arrays):
+    with listening(_Called()) as heard:
+        y = function(*[Variable(array) for array in arrays])
+    return y, heard.functions
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_function_has_a_gradient_that_is_checked(family):
+    module = importlib.import_module(f"{functions.__name__}.{family}")
+    offered = {getattr(module, name) for name in module.__all__}
+    owned = {one for one in offered if isinstance(one, type) and issubclass(one, Function)}
+    checked = {
+        type(call) for function, *arrays in CASES[family].values() for call in _calls(function, arrays)[1]
+    }
+    assert owned
+    assert not owned - checked
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_function_is_public(family):
+    module = importlib.import_module(f"{functions.__name__}.{family}")
+    for name in module.__all__:
+        assert name in toolkit.__all__
+        assert getattr(toolkit, name) is getattr(module, name)
+
+
+def test_no_two_families_offer_the_same_name():
+    assert len(functions.__all__) == len(set(functions.__all__))
+
+
+@every_case
+def test_the_gradient_is_right(function, arrays):
+    check_gradient(function, *arrays)
+
+
+def _values_and_gradients(function, arrays):
+    xs = [Variable(array) for array in arrays]
+    y = function(*xs)
+    y.backward()
+    return [y.data, *[x.grad for x in xs]]
+
+
+@every_case
+def test_float32_stays_float32(function, arrays):
+    results = _values_and_gradients(function, [array.astype(np.float32) for array in arrays])
+    assert {result.dtype for result in results} == {np.dtype(np.float32)}
+
+
+@every_case
+def test_the_layout_in_memory_changes_nothing(function, arrays):
+    def spaced(array):
+        wide = np.full((*array.shape, 2), np.nan)
+        wide[..., 0] = array
+        return wide[..., 0]
+
+    expected = _values_and_gradients(function, arrays)
+    for relaid in (spaced, np.asfortranarray, lambda array: array[..., ::-1].copy()[..., ::-1]):
+        results = _values_and_gradients(
+            function, [relaid(array) if array.ndim else array for array in arrays]
+        )
+        for result, right in zip(results, expected, strict=True):
+            np.testing.assert_allclose(result, right, rtol=1e-12, atol=1e-15)
+
+
+@every_case
+def test_nothing_that_is_handed_over_is_written_to(function, arrays):
+    frozen = [array.copy() for array in arrays]
+    for array in frozen:
+        array.flags.writeable = False
+    y = function(*[Variable(array) for array in frozen])
+    y.grad = np.ones_like(y.data)
+    y.grad.flags.writeable = False
+    y.backward()
+
+
+@every_case
+def test_a_call_saves_no_array_beside_its_inputs(function, arrays):
+    for call in _calls(function, arrays)[1]:
+        assert not [one for one in gc.get_referents(call) if isinstance(one, np.ndarray)]
