@@ -32,7 +32,7 @@ def predict(cell, interpreter):
 
 
 def figures(results):
-    from toolkit.report.charts import scaling
+    from toolkit.report.charts.scaling import scaling
 
     yield scaling(
         results,
@@ -69,6 +69,17 @@ def figures(results):
 def findings(results):
     from toolkit.report import claims
 
+    deepest = results.levels("diamonds")[-1]
+    yield claims.times_as_much(
+        results,
+        "backward_steps_count",
+        "traced",
+        f"Through {deepest} chained diamonds the backward pass takes {{less}} steps by generation and {{more}} in "
+        "LIFO order, {ratio} as many, and what it computes there is wrong.",
+        more={"traversal": "lifo"},
+        less={"traversal": "generation"},
+        diamonds=deepest,
+    )
     yield claims.same(
         results,
         {"output_value": 32, "gradient_value": 64},

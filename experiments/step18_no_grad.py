@@ -28,7 +28,8 @@ def predict(cell, interpreter):
 
 
 def figures(results):
-    from toolkit.report.charts import scaling, timeline
+    from toolkit.report.charts.scaling import scaling
+    from toolkit.report.charts.timeline import timeline
 
     for iterations, name, what in ((1, "forward", "one pass"), (20, "loop", "a loop")):
         yield scaling(
@@ -53,6 +54,18 @@ def figures(results):
 def findings(results):
     from toolkit.report import claims
 
+    k = results.levels("k")[-1]
+    yield claims.times_as_much(
+        results,
+        "peak_rss_bytes",
+        "resident",
+        f"One pass forward through {k} squares peaks at {{more}} of resident memory with the graph, and at {{less}} "
+        "under no_grad: {ratio} as much.",
+        more={"enable_backprop": True},
+        less={"enable_backprop": False},
+        k=k,
+        iterations=1,
+    )
     for enable_backprop, expected, what in ((False, 3, "no_grad, k=16"), (True, 17, "with the graph, k=16")):
         yield claims.in_arrays(
             results,

@@ -22,7 +22,7 @@ def predict(cell, interpreter):
 
 
 def figures(results):
-    from toolkit.report.charts import scaling
+    from toolkit.report.charts.scaling import scaling
 
     largest = {"n": results.levels("n")[-1]}
     yield scaling(
@@ -60,6 +60,18 @@ def figures(results):
 def findings(results):
     from toolkit.report import claims
 
+    k, n = results.levels("k")[-1], results.levels("n")[-1]
+    yield claims.times_as_much(
+        results,
+        "peak_rss_bytes",
+        "resident",
+        f"Forward and backward through {k} squares (n={n:,}) peaks at {{more}} of resident memory with retain_grad, "
+        "and at {less} without: {ratio} as much.",
+        more={"retain_grad": True},
+        less={"retain_grad": False},
+        k=k,
+        n=n,
+    )
     for retain_grad, expected in ((False, 19), (True, 34)):
         yield claims.in_arrays(
             results,

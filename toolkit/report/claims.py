@@ -15,7 +15,7 @@ from toolkit.report import Finding
 from toolkit.report.units import estimate_text, number, text, unit_of, words_of
 from toolkit.trials import Level
 
-__all__ = ["agreement", "at_most", "in_arrays", "same", "spread"]
+__all__ = ["agreement", "at_most", "in_arrays", "same", "spread", "times_as_much"]
 
 
 def in_arrays(
@@ -49,6 +49,45 @@ def in_arrays(
         figure=what,
         expected=expectation,
         measured=measured,
+    )
+
+
+def times_as_much(
+    results: Results,
+    metric: str,
+    measure: str,
+    sentence: str,
+    *,
+    more: Mapping[str, Level],
+    less: Mapping[str, Level],
+    **levels: Level,
+) -> Finding:
+    """Say what a metric is in two cells, and how many times as much it is in the first.
+
+    Parameters
+    ----------
+    results : Results
+    metric, measure : str
+        Whose medians are compared.
+    sentence : str
+        With the places ``{more}``, ``{less}`` and ``{ratio}``.
+    more, less : mapping of str to level
+        What tells the two cells apart.
+    **levels
+        What both have.
+    """
+    first = results.at(metric, measure, **more, **levels)
+    second = results.at(metric, measure, **less, **levels)
+    if first is None or second is None or not second.median:
+        return Finding(
+            sentence=f"{words_of(metric).capitalize()} of {_told(levels)}: not measured in both cells."
+        )
+    unit = unit_of(metric)
+    ratio = f"{number(first.median / second.median)} times"
+    return Finding(
+        sentence=sentence.format(
+            more=estimate_text(first, unit), less=estimate_text(second, unit), ratio=ratio
+        )
     )
 
 
@@ -168,6 +207,10 @@ def _absent(what: str, expected: str) -> Finding:
         expected=expected,
         measured="not measured",
     )
+
+
+def _told(levels: Mapping[str, Level]) -> str:
+    return ", ".join(f"{name}={level}" for name, level in levels.items())
 
 
 def _scaled(estimate: Estimate, factor: float) -> Estimate:

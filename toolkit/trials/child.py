@@ -109,7 +109,8 @@ def _measure(experiment: Experiment, spec: Mapping[str, Any]) -> dict[str, Any]:
             _read(probes, "end")
             del held
             _read(probes, "dropped")
-        garbage = gc.collect()
+            # Inside the block: a collector that is switched on again may run before it is asked to.
+            garbage = gc.collect()
         _read(probes, "collected")
         reserve.take()
         trim()

@@ -40,7 +40,7 @@ def workload(trial):
 
 
 def figures(results):
-    from toolkit.report.charts import bars
+    from toolkit.report.charts.bars import bars
 
     for what, unit in (("memory", "rss_bytes"), ("time", "seconds")):
         yield bars(
