@@ -107,7 +107,7 @@ class Comparison:
         off, tolerance, unit, why = self._yardstick
         if off is None:
             return f"no claim: {why}"
-        return f"within {tolerance:g}{unit}" if tolerance else "equal"
+        return f"within {tolerance:g}{unit}" if tolerance else "exactly"
 
     @property
     def holds(self) -> bool | None:
@@ -120,7 +120,7 @@ class Comparison:
         """`holds`, in words and with the number that it rests on."""
         if self.holds is False and self.off is not None:
             return f"off by {abs(self.off):.3g}{self.off_unit}"
-        return self.allowance
+        return "equal" if self.off == 0 and not self.off_unit else self.allowance
 
     @property
     def _yardstick(self) -> tuple[float | None, float, str, str]:

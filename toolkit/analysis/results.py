@@ -98,6 +98,13 @@ class Results:
         """A row for each trial that ended well, as `toolkit.load` gives it."""
         return frame(self.rows)
 
+    @cached_property
+    def combinations(self) -> tuple[Mapping[str, Level], ...]:
+        """The levels of what varies, for each combination that trials ran with, in the order of cells."""
+        found = {tuple(_level(row, name) for name in self.varying) for row in self.rows}
+        ordered = sorted(found, key=lambda levels: self._places(self.varying, levels))
+        return tuple(dict(zip(self.varying, levels, strict=True)) for levels in ordered)
+
     def levels(self, name: str) -> tuple[Level, ...]:
         """Return the levels that trials ran with: numbers in order, others as they were declared."""
         self._check_names([name])

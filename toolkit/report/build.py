@@ -127,11 +127,13 @@ def _agreement(compared: Sequence[tuple[str, Comparison]]) -> list[Finding]:
         holding = sum(bool(one.holds) for _, one in alike)
         name, worst = max(alike, key=lambda pair: abs(pair[1].off or 0))
         what = "exact predictions" if worst.exact else "predictions by a model"
-        furthest = f"{number(abs(worst.off or 0))}{worst.off_unit}, in {name} at {levels_text(worst.levels)}"
+        off = abs(worst.off or 0)
+        where = f"{name} at {levels_text(worst.levels)}"
+        furthest = f"; the furthest off is {number(off)}{worst.off_unit}, in {where}" if off else ""
         findings.append(
             Finding(
-                sentence=f"{holding} of {len(alike)} {what} for {worst.measure} trials hold, "
-                f"{worst.allowance}; the furthest off is {furthest}.",
+                sentence=f"{holding} of {len(alike)} {what} for {worst.measure} trials hold "
+                f"{worst.allowance}{furthest}.",
                 status="confirmed" if holding == len(alike) else "deviates",
             )
         )

@@ -31,24 +31,23 @@ def picture(figure: Figure, stem: str) -> Picture:
     title, caption, alt = visible(figure.title), visible(figure.caption), visible(figure.alt)
     if figure.draw is None:
         return Picture(stem=stem, title=title, caption=caption, alt=alt)
-    svg, png = io.StringIO(), io.BytesIO()
+    svg, png, inline = io.StringIO(), io.BytesIO(), io.StringIO()
     with style.applied(stem):
         drawing = figure.draw()
-        # No date, and no version: they would differ from one rendering to the next.
-        drawing.savefig(svg, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+        drawing.savefig(svg, format="svg")
         drawing.savefig(png, format="png", dpi=_PIXELS_PER_INCH, metadata={"Software": None})
-    root = ET.fromstring(svg.getvalue())
-    _describe(root, stem, title, alt)
-    _prefix_ids(root, stem)
-    whole = f'<?xml version="1.0" encoding="utf-8"?>\n{_text(root)}\n'
-    _adapt_to_page(root)
+        # On a page the title is text, which breaks into lines where the page is narrow.
+        drawing.suptitle("")
+        drawing.savefig(inline, format="svg")
+    whole, part = (_described(one.getvalue(), stem, title, alt) for one in (svg, inline))
+    _adapt_to_page(part)
     return Picture(
         stem=stem,
         title=title,
         caption=caption,
         alt=alt,
-        svg=whole,
-        inline_svg=_text(root),
+        svg=f'<?xml version="1.0" encoding="utf-8"?>\n{_text(whole)}\n',
+        inline_svg=_text(part),
         png=png.getvalue(),
     )
 
@@ -64,16 +63,20 @@ def _text(root: ET.Element) -> str:
     return ET.tostring(root, encoding="unicode")
 
 
-def _describe(root: ET.Element, stem: str, title: str, alt: str) -> None:
+def _described(svg: str, stem: str, title: str, alt: str) -> ET.Element:
+    root = ET.fromstring(svg)
+    # Dates and versions, which differ from one rendering to the next.
     for metadata in root.findall(f"{{{_SVG}}}metadata"):
         root.remove(metadata)
     for place, (tag, words) in enumerate((("title", title), ("desc", alt))):
         element = ET.Element(f"{{{_SVG}}}{tag}", {"id": tag})
         element.text = words
         root.insert(place, element)
+    _prefix_ids(root, stem)
     root.set("role", "img")
     root.set("aria-labelledby", _id(stem, "title"))
     root.set("aria-describedby", _id(stem, "desc"))
+    return root
 
 
 def _prefix_ids(root: ET.Element, stem: str) -> None:

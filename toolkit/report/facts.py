@@ -22,6 +22,7 @@ _LEADING = (
     "git_commit",
     "git_dirty",
 )
+_COMMIT_CHARACTERS = 12
 _NAMES = {"cpu": "CPU", "cpu_count": "CPUs", "git_commit": "commit", "git_dirty": "uncommitted changes"}
 
 
@@ -47,6 +48,8 @@ def _described(runs: Sequence[Run], names: Iterable[str]) -> tuple[tuple[str, st
 
 
 def _told(name: str, value: Any) -> str:
+    if name == "git_commit":
+        return str(value)[:_COMMIT_CHARACTERS]
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Mapping):

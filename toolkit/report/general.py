@@ -24,5 +24,7 @@ def figures(results: Results) -> Iterator[Figure]:
             yield bars(results, metric, measure, name=metric, title=title)
     if ("resident", "trimmed_rss_bytes") in found:
         yield waiting(results, name="waiting", title="What each cell holds at the end")
-    if ("resident", "peak_rss_bytes") in found and len(results.combinations) <= _MOST_LINES:
+    resident = results.trials("resident")
+    looped = bool(resident) and "event_rss_bytes" in results.series(resident[0])
+    if looped and len(results.combinations) <= _MOST_LINES:
         yield timeline(results, name="timeline", title="Resident bytes over iterations")

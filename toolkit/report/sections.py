@@ -13,6 +13,7 @@ from toolkit.report.drawing import picture
 from toolkit.report.units import level_text, levels_text
 from toolkit.store import Row, Run
 from toolkit.trials import MEASURES
+from toolkit.trials.child import PROBES
 
 Made = TypeVar("Made")
 
@@ -127,9 +128,10 @@ def _method(results: Results) -> tuple[tuple[str, str], ...]:
     constants = {**rows[0].constants, **fixed}
     return (
         ("varied", "; ".join(varied) or "nothing"),
-        *((("the same everywhere", levels_text(constants)),) if constants else ()),
+        *((("held constant", levels_text(constants)),) if constants else ()),
         ("trials", _counted(Counter(row.measure for row in rows))),
         ("replicates of a cell", _counted(_replicates(rows))),
+        ("probes", "; ".join(f"{name}: {', '.join(PROBES[name])}" for name in results.measures)),
         ("when", facts.period(rows)),
         *_conditions(results.rows),
     )

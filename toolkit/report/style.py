@@ -18,7 +18,7 @@ MARKERS: Final = ("o", "s", "^", "D", "v", "P")
 HATCHES: Final = ("", "////", "\\\\\\\\", "xxxx")
 _DASHES: Final = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)), (0, (8, 3)), (0, (3, 1, 1, 1)))
 
-#: What is predicted is wide and light, as a line and as a bar.
+#: What is predicted is wide and pale, as a line and as a bar.
 PREDICTED_LINE: Final[dict[str, Any]] = {"alpha": 0.28, "linewidth": 9}
 PREDICTED_BAR: Final[dict[str, Any]] = {
     "facecolor": "#56b4e9",
@@ -52,7 +52,6 @@ _RC: Final[dict[str, Any]] = {
     "axes.spines.top": False,
     "axes.titlelocation": "left",
     "figure.facecolor": PAPER,
-    "figure.figsize": (6.6, 3.9),
     "font.family": "DejaVu Sans",
     "font.size": 9.5,
     "grid.color": GRID,

@@ -84,28 +84,27 @@ def _comparison_table(compared: Sequence[Comparison], unit: Unit, stem: str) -> 
     )
     columns = (
         *_level_columns(compared[0].levels),
-        Column(heading="quantity", name="metric"),
-        Column(heading="measure", name="measure"),
+        Column(heading="quantity", name="quantity"),
         Column(heading="measured", name=f"measured{ending}", unit=unit),
         Column(heading="predicted", name=f"predicted{ending}", unit=unit),
+        Column(heading="verdict", name="verdict"),
         Column(heading="deviation", name=f"deviation{ending}", unit=unit, signed=True),
         *(bytes_only if unit == "bytes" else ()),
         Column(heading="in percent", name="deviation_percent", unit="percent", signed=True),
-        Column(heading="verdict", name="verdict"),
         Column(heading="formula", name="formula"),
     )
 
     def row(one: Comparison) -> tuple[Value, ...]:
+        pages = one.deviation_pages if one.measure == "resident" else None
         return (
             *one.levels.values(),
-            words_of(one.metric),
-            one.measure,
+            f"{words_of(one.metric)} ({one.measure})" if unit != "bytes" else words_of(one.metric),
             one.measured,
             one.predicted,
-            one.deviation,
-            *((one.deviation_pages, one.deviation_arrays) if unit == "bytes" else ()),
-            one.deviation_percent,
             one.verdict,
+            one.deviation,
+            *((pages, one.deviation_arrays) if unit == "bytes" else ()),
+            one.deviation_percent,
             one.basis if one.exact else f"{one.basis} (a model)".lstrip(),
         )
 

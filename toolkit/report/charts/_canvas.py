@@ -14,17 +14,19 @@ from toolkit.analysis.results import Cell
 from toolkit.report import Figure, Unit
 from toolkit.report.units import levels_text, scale
 
-_TITLE_CHARACTERS = 78
+_WIDTH_INCHES = 5.6
+_LEGEND_CHARACTERS = 78
+_TITLE_CHARACTERS = 66
 _LABEL_CHARACTERS = 64
-_ROW_CHARACTERS = 36
+_ROW_CHARACTERS = 30
 
 
-def canvas(title: str, height: float = 3.9) -> tuple[Drawing, Axes]:
+def canvas(title: str, height: float = 3.5) -> tuple[Drawing, Axes]:
     """Return a drawing of `height` inches and its axes, under a title that says what is seen."""
-    drawing = Drawing(figsize=(6.6, height), layout="constrained")
+    drawing = Drawing(figsize=(_WIDTH_INCHES, height), layout="constrained")
     axes = drawing.add_subplot()
     heading = drawing.suptitle(
-        textwrap.fill(shown(title, 400), _TITLE_CHARACTERS), x=0.012, ha="left", weight="bold", size=10.5
+        textwrap.fill(shown(title, 400), _TITLE_CHARACTERS), x=0, ha="left", weight="bold", size=10.5
     )
     heading.set_linespacing(1.25)
     return drawing, axes
@@ -94,7 +96,7 @@ def _wrapped(label: str) -> list[str]:
     # Between two factors if it can be, for a level may have spaces.
     lines = [""]
     for factor in label.split(", "):
-        if lines[-1] and len(lines[-1]) + len(factor) > _ROW_CHARACTERS:
+        if lines[-1] and len(lines[-1]) + len(factor) + 2 > _ROW_CHARACTERS:
             lines.append("")
         lines[-1] += f", {factor}" if lines[-1] else factor
     return [line if len(line) <= _ROW_CHARACTERS else f"{line[: _ROW_CHARACTERS - 1]}…" for line in lines]
@@ -106,10 +108,10 @@ def beside_bar(axes: Axes, end: float, row: int, label: str) -> None:
 
 
 def legend(drawing: Drawing, handles: Sequence[Artist]) -> None:
-    """Explain marks by their labels, below the axes where no data are."""
+    """Explain marks by their labels, below the axes where no data are; one mark alone explains itself."""
     labels = [str(handle.get_label()) for handle in handles]
-    if labels:
-        columns = max(1, min(len(labels), 92 // (max(map(len, labels)) + 8)))
+    if len(labels) > 1:
+        columns = max(1, min(len(labels), _LEGEND_CHARACTERS // (max(map(len, labels)) + 8)))
         drawing.legend(handles, labels, loc="outside lower left", ncols=columns, fontsize=9)
 
 

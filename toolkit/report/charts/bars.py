@@ -58,9 +58,9 @@ def bars(
     if not cells:
         return missing(name, title, caption, f"{measure} trial with {metric} here")
     drawn = cells[:_MOST_BARS]
-    how = " Dark: median measured; the line at its end spans the interval."
+    how = " Narrow: median measured; the line at its end spans the interval."
     if any(predicted is not None for _, predicted in drawn):
-        how += " Wide and light: predicted."
+        how += " Wide and pale: predicted."
     if len(cells) > len(drawn):
         how += f" The first {len(drawn)} of {len(cells)} cells; the table has all."
     return Figure(
@@ -85,7 +85,7 @@ def _draw(metric: str, title: str, drawn: Sequence[tuple[Cell, float | None]]) -
             axes.plot([cell.estimate.low, cell.estimate.high], [row, row], color=INK, linewidth=1.4)
         beside_bar(axes, max(end, 0), row, text(cell.estimate.median, unit))
     bar_rows(axes, rows, cells)
-    axes.set_xlim(min(0, *(cell.estimate.median for cell in cells)) * 1.1, max(ends) * 1.17 or 1)
+    axes.set_xlim(min(0, *(cell.estimate.median for cell in cells)) * 1.1, max(ends) * 1.22 or 1)
     number_axis(axes, "x", unit, max(ends), words_of(metric), array_bytes_of(cells))
     handles = [Patch(facecolor=SERIES[0], label="measured")]
     if any(predicted is not None for _, predicted in drawn):

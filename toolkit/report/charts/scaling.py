@@ -73,7 +73,7 @@ def scaling(
     lines = _lines(measured, predicted, by)
     how = " Marks: median measured; the bar through a mark spans its interval."
     if predicted:
-        how += " Wide and light: predicted."
+        how += " Wide and pale: predicted."
     return Figure(
         name=name,
         title=title,

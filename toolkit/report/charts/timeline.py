@@ -65,7 +65,7 @@ def timeline(
     if any(len(line.collections) for line in lines):
         how += " Triangles: runs of the collector."
     if any(line.predicted is not None for line in lines):
-        how += " Wide and light: predicted peak."
+        how += " Wide and pale: predicted peak."
     return Figure(
         name=name,
         title=title,
@@ -100,7 +100,7 @@ def _within_steps(steps: npt.NDArray[np.int64] | npt.NDArray[np.float64]) -> npt
 
 
 def _draw(title: str, measure: str, lines: Sequence[_Line]) -> Drawing:
-    drawing, axes = canvas(title, height=4.1)
+    drawing, axes = canvas(title, height=3.7)
     handles = []
     for place, line in enumerate(lines):
         look = style.line(place) | {"marker": "", "linewidth": 1.3}

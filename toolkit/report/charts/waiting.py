@@ -83,7 +83,7 @@ def waiting(
         return missing(name, title, caption, f"{measure} trial with {' and '.join(readings)} here")
     how = " Medians at the end of the workload, split by what makes the bytes go away."
     if any(end.predicted is not None for end in ends):
-        how += " Wide and light: predicted while the result is held."
+        how += " Wide and pale: predicted while the result is held."
     return Figure(
         name=name,
         title=title,
@@ -123,7 +123,7 @@ def _draw(title: str, measure: str, ends: Sequence[_End]) -> Drawing:
     if any(end.predicted for end in ends):
         handles.append(Patch(**PREDICTED_BAR, label="predicted, result held"))
     bar_rows(axes, rows, cells)
-    axes.set_xlim(0, largest * 1.17 or 1)
+    axes.set_xlim(0, largest * 1.22 or 1)
     number_axis(axes, "x", "bytes", largest, f"{measure} bytes at the end", array_bytes_of(cells))
     legend(drawing, handles)
     return drawing
