@@ -5,7 +5,7 @@ import zlib
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toolkit.store.encoding import (
@@ -24,6 +24,7 @@ INT64 = st.integers(-(2**63), 2**63 - 1)
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 
 
+@settings(deadline=None)
 @given(st.lists(INT64))
 def test_integers_come_back(values: list[int]) -> None:
     unpacked = unpack(pack(values))
@@ -31,6 +32,7 @@ def test_integers_come_back(values: list[int]) -> None:
     assert unpacked.tolist() == values
 
 
+@settings(deadline=None)
 @given(st.lists(FINITE, min_size=1))
 def test_floats_come_back_bit_for_bit(values: list[float]) -> None:
     unpacked = unpack(pack(values))
@@ -108,6 +110,7 @@ def test_what_the_store_never_writes_has_no_digest(cell: object) -> None:
         digest_of([cell])
 
 
+@settings(deadline=None)
 @given(FINITE | INT64 | st.booleans() | st.text())
 def test_a_plain_value_passes(value: object) -> None:
     check_values({"name": value}, (bool, int, float, str))
@@ -119,12 +122,14 @@ def test_another_value_is_named(value: object) -> None:
         check_values({"fine": 1, "odd": value}, (bool, int, float, str))
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=())))
 def test_text_without_surrogates_is_unicode(text: str) -> None:
     assert without_surrogates(without_surrogates(text)) == without_surrogates(text)
     without_surrogates(text).encode()
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=())))
 def test_one_line_is_one_line(text: str) -> None:
     assert one_line(text).isprintable() and len(one_line(text)) <= 200

@@ -73,6 +73,17 @@ def test_a_file_that_is_no_store_gets_one_line(
     assert words in str(refusal.value) and str(refusal.value).isprintable()
 
 
+def test_a_complaint_that_is_no_text_becomes_one_line(filled: Path) -> None:
+    content = bytearray((filled / "results.db").read_bytes())
+    # SQLite quotes the broken name of the column as it stands in the file.
+    content[content.index(b"(trial, name)") + 3] ^= 0x80
+    (filled / "results.db").write_bytes(content)
+    for use in (load, lambda results: Writer(results).__enter__()):
+        with pytest.raises(BadStore, match="malformed database schema") as refusal:
+            use(filled)
+        assert str(refusal.value).isprintable()
+
+
 def test_a_store_of_a_newer_version_is_not_touched(filled: Path) -> None:
     changed("PRAGMA user_version = 99")(filled / "results.db")
     before = (filled / "results.db").read_bytes()

@@ -40,6 +40,16 @@ with Writer(results) as store:
             print(trial(replicate).key, flush=True)
 """
 
+REPLACE_A_FAILURE_AGAIN_AND_AGAIN = """
+with Writer(results) as store:
+    run = store.begin_run({})
+    print("begun", flush=True)
+    for size in range(1, 100_000):
+        failure = Outcome(status="error", exit_code=1, series={"x_bytes": [size]}, started_at=1.0,
+                          elapsed_seconds=1.0)
+        store.add(run, trial(0), failure)
+"""
+
 KILLED_WITHIN_A_TRANSACTION = """
 with Writer(results) as store:
     run = store.begin_run({})
@@ -300,6 +310,18 @@ def test_a_reader_sees_what_is_stored_while_the_run_goes_on(
         for replicate in range(3):
             store.add(run, make_trial(replicate), make_outcome())
             assert len(load(results)) == replicate + 1
+
+
+def test_a_reader_beside_a_busy_writer_sees_only_whole_rows(results: Path, start: Start) -> None:
+    with start(REPLACE_A_FAILURE_AGAIN_AND_AGAIN, results) as writer:
+        assert writer.stdout is not None and writer.stdout.readline() == "begun\n"
+        try:
+            for _ in range(100):
+                contents = read_store(results)
+                assert len(contents.rows) <= 1 and not contents.damaged
+        finally:
+            writer.kill()
+    assert len(read_store(results).rows) == 1
 
 
 @pytest.mark.parametrize("reading", [False, True])

@@ -159,7 +159,7 @@ def _columns(kind: str, names: Collection[str], taken: Collection[str]) -> dict[
     columns: dict[str, str] = {}
     for name in sorted(names):
         column = name
-        while column in taken or column in columns or (column != name and column in names):
+        while column in taken or column in columns:
             column = f"{kind}.{column}"
         columns[column] = name
     return columns

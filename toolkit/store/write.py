@@ -27,7 +27,7 @@ class Writer:
 
     Each call that writes is one transaction, on the disk when the call returns: kill -9 or a power cut
     afterwards does not lose it. The lock is that of the operating system, which frees it however the process
-    ends. On leaving, everything is in the one file, which can be copied.
+    ends. On leaving, everything is in the one file, which can be copied. Only the thread that entered may use it.
 
     Parameters
     ----------
