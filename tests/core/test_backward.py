@@ -216,6 +216,15 @@ def test_each_further_pass_adds_exactly_once_more_to_the_leaves(retain_grad):
         assert x.grad == 64.0 * passes
 
 
+def test_kept_gradients_gather_as_those_of_leaves_do():
+    x, made = _with_intermediates()
+    made[-1].backward(retain_grad=True)
+    made[-1].backward(retain_grad=True)
+    # The last one's own gradient is what the second pass starts from.
+    assert [variable.grad for variable in made] == [32.0, 2.0, 2.0, 1.0]
+    assert x.grad == 128.0
+
+
 def test_dropping_after_keeping():
     x, made = _with_intermediates()
     made[-1].backward(retain_grad=True)

@@ -125,7 +125,7 @@ def test_a_function_may_be_made_of_others():
 
 
 def test_large_and_small_elements_stand_side_by_side():
-    check_gradient(square, np.array([1e6, -1e-6, 0.0]))
+    check_gradient(square, np.array([1e8, -1e-6, 0.0]))
     with pytest.raises(AssertionError, match=r"at \(1,\)"):
         nearly = product(lambda gy, x0, x1: (gy * x1, gy * x0 * np.array([1.0, 1.01])))
         check_gradient(nearly, np.array([1e6, 1e-3]), np.array([1e6, 1.0]))
@@ -137,6 +137,18 @@ def test_the_tolerances_decide():
     check_gradient(wrong, X0, X1, atol=1e-1)
     with pytest.raises(AssertionError, match="input 0"):
         check_gradient(wrong, X0, X1)
+
+
+def test_only_the_backward_pass_records_a_graph():
+    recorded = []
+
+    def function(x):
+        y = square(x)
+        recorded.append(y.creator is not None)
+        return y
+
+    check_gradient(function, np.ones(2))
+    assert recorded == [True, False, False, False, False]
 
 
 def test_settings_around_the_check_are_kept():

@@ -113,6 +113,19 @@ def test_only_who_hears_of_releases_costs_a_weak_reference(listener, references)
         # The function holds its output by one.
         assert weakref.getweakrefcount(y) == references
         assert len(events._watched) == references - 1
+        del y
+        assert events._watched == {}
+
+
+def test_watching_ends_with_the_last_who_hears_of_releases():
+    x = Variable(np.ones(2))
+    with listening(Deaf()):
+        with listening(Diary()):
+            with listening(Diary()):
+                y = square(x)
+            assert len(events._watched) == 1
+        assert events._watched == {}
+        assert weakref.getweakrefcount(y) == 1
 
 
 def test_nobody_hears_anything_after_the_block(no_collector):

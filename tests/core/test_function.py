@@ -203,6 +203,12 @@ def test_a_dropped_output_is_freed_while_its_sibling_keeps_the_function(no_colle
     assert first.creator.live_outputs() == (first, None, None)
 
 
+def test_only_one_of_several_outputs_can_be_dead_so_only_they_have_layouts():
+    x = Variable(np.ones((2, 3)))
+    assert not hasattr(square(x).creator, "output_layouts")
+    assert Powers()(x)[0].creator.output_layouts == (((2, 3), np.dtype(float)),) * 3
+
+
 def test_zero_gradient_has_the_layout_of_a_dead_output():
     first = Powers()(Variable(np.ones((2, 3), np.float32)))[0]
     zeros = first.creator.zero_gradient(2)

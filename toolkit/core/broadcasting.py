@@ -28,8 +28,7 @@ def reduce_to(gradient: Array, shape: tuple[int, ...], dtype: np.dtype[Any] | No
     """
     if gradient.shape != shape:
         added = gradient.ndim - len(shape)
-        sizes = zip(shape, gradient.shape[added:], strict=True)
-        stretched = [added + axis for axis, (before, after) in enumerate(sizes) if before == 1 != after]
+        stretched = [added + axis for axis, size in enumerate(shape) if size == 1]
         gradient = np.asarray(gradient.sum(axis=(*range(added), *stretched), keepdims=True))
         gradient = gradient.reshape(shape)
     if dtype is not None and gradient.dtype != dtype:
