@@ -3,9 +3,12 @@
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, get_args
 
-Moment: TypeAlias = Literal["end", "dropped", "collected", "trimmed"]
+#: When a reading is taken after the workload: its result held, its result dropped, garbage collected, the room for
+#: small objects taken back, the allocator trimmed.
+Moment: TypeAlias = Literal["end", "dropped", "collected", "retaken", "trimmed"]
+MOMENTS: tuple[Moment, ...] = get_args(Moment)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +71,7 @@ class Probe(Protocol):
         """Take a reading now, because the workload asks for one."""
 
     def read(self, moment: Moment) -> None:
-        """Take a reading after the end: result held, result dropped, garbage collected, allocator trimmed."""
+        """Take a reading after the end."""
 
     def metrics(self) -> Mapping[str, int | float]:
         """Return the metrics, by names that end with their unit."""

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import psutil
 
 from toolkit.core.events import Listener, listening
-from toolkit.probes import Datasheet, Moment, Position
+from toolkit.probes import MOMENTS, Datasheet, Moment, Position
 from toolkit.probes._timeline import Timeline
 
 DATASHEET = Datasheet(
@@ -44,7 +44,7 @@ class Resident(Listener):
     def start(self) -> None:
         """Reset the high-water mark, read the baseline, and listen to the core."""
         self._timeline.clear()
-        self._moments = dict.fromkeys(("end", "dropped", "collected", "trimmed"), 0)
+        self._moments = dict.fromkeys(MOMENTS, 0)
         self._listening.enter_context(listening(self))
         self._highest = 0
         self._peak = 0
@@ -78,12 +78,18 @@ class Resident(Listener):
 
     def metrics(self) -> dict[str, int | float]:
         """Return the baseline as it is, and the rest less the baseline."""
+        at = {moment: rss - self._baseline for moment, rss in self._moments.items()}
+        # Taking the room back may need pages that others now fill; what trimming frees is counted from there.
+        freed = at["retaken"] - at["trimmed"]
         return {
             "baseline_rss_bytes": self._baseline,
             "peak_rss_bytes": max(self._highest, self._peak) - self._baseline,
             "event_peak_rss_bytes": self._highest - self._baseline,
             "hwm_peak_rss_bytes": self._peak - self._baseline,
-            **{f"{moment}_rss_bytes": rss - self._baseline for moment, rss in self._moments.items()},
+            "end_rss_bytes": at["end"],
+            "dropped_rss_bytes": at["dropped"],
+            "collected_rss_bytes": at["collected"],
+            "trimmed_rss_bytes": at["collected"] - freed,
         }
 
     def series(self) -> dict[str, list[int] | list[float]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from toolkit.core.events import Listener, listening
-from toolkit.probes import Datasheet, Moment, Position
+from toolkit.probes import MOMENTS, Datasheet, Moment, Position
 from toolkit.probes._timeline import Timeline
 
 DATASHEET = Datasheet(
@@ -35,7 +35,7 @@ class Traced(Listener):
     def start(self) -> None:
         """Begin to trace, and listen to the core."""
         self._timeline.clear()
-        self._moments = dict.fromkeys(("end", "dropped", "collected", "trimmed"), 0)
+        self._moments = dict.fromkeys(MOMENTS, 0)
         self._peak = 0
         self._tracing.enter_context(listening(self))
         self._tracing.enter_context(tracing_arrays())
@@ -63,10 +63,12 @@ class Traced(Listener):
             self._tracing.close()
 
     def metrics(self) -> dict[str, int | float]:
-        """Return the peak and what was left at each moment."""
+        """Return the peak and what was left at each moment; no trimming frees what is traced."""
         return {
             "peak_traced_bytes": self._peak,
-            **{f"{moment}_traced_bytes": traced for moment, traced in self._moments.items()},
+            "end_traced_bytes": self._moments["end"],
+            "dropped_traced_bytes": self._moments["dropped"],
+            "collected_traced_bytes": self._moments["collected"],
         }
 
     def series(self) -> dict[str, list[int] | list[float]]:

@@ -22,7 +22,7 @@ import numpy as np
 
 from toolkit.core.config import Config, using_config
 from toolkit.experiment import Experiment
-from toolkit.probes import Moment, Position, Probe
+from toolkit.probes import MOMENTS, Moment, Position, Probe
 from toolkit.probes.traced import tracing_everything
 from toolkit.trials.collecting import collecting
 from toolkit.trials.reserve import Reserve
@@ -113,6 +113,7 @@ def _measure(experiment: Experiment, spec: Mapping[str, Any]) -> dict[str, Any]:
             garbage = gc.collect()
         _read(probes, "collected")
         reserve.take()
+        _read(probes, "retaken")
         trim()
         _read(probes, "trimmed")
     metrics = {name: value for probe in probes for name, value in probe.metrics().items()}
@@ -138,7 +139,7 @@ def _warm_up(run: Callable[[np.random.Generator], None], probes: list[Probe]) ->
         run(rng)
         for probe in reversed(probes):
             probe.stop()
-        for moment in ("end", "dropped", "collected", "trimmed"):
+        for moment in MOMENTS:
             _read(probes, moment)
         for probe in probes:
             probe.metrics()

@@ -39,9 +39,16 @@ class RunningTrial:
         Raises
         ------
         TypeError
-            When a value is no Python number: ``float(...)`` or ``int(...)`` makes one of a numpy scalar.
+            When a value is no Python number, or one in bytes or counts is no int: ``float(...)`` or ``int(...)``
+            makes one of a numpy scalar.
+        ValueError
+            When a value is infinite, not a number, or beyond 64 bits.
         """
         for name, value in metrics.items():
-            if type(value) not in (int, float):
-                raise TypeError(f"metric {name} must be an int or a float, not {type(value).__name__}")
+            whole = name.endswith(("_bytes", "_count"))
+            if type(value) is not int and (whole or type(value) is not float):
+                wanted = "an int" if whole else "an int or a float"
+                raise TypeError(f"metric {name} must be {wanted}, not {type(value).__name__}")
+            if not -(2**63) <= value < 2**63:
+                raise ValueError(f"metric {name} must be finite and fit 64 bits, not {value}")
         self.recorded.update(metrics)
