@@ -5,8 +5,6 @@ import os
 import sys
 from contextlib import ExitStack
 
-import psutil
-
 from toolkit.core.events import Listener, listening
 from toolkit.probes import MOMENTS, Datasheet, Moment, Position
 from toolkit.probes._timeline import Timeline
@@ -131,6 +129,9 @@ class _PortableReader:
     exact = False
 
     def __init__(self) -> None:
+        # Where /proc tells everything, a trial does without it.
+        import psutil
+
         self._process = psutil.Process()
 
     def current(self) -> int:

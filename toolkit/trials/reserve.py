@@ -50,9 +50,8 @@ class Reserve:
                 self._blocks[position] = bytes(_PYTHON_BLOCK_BYTES - header)
         if self._libc is not None:
             for position, pointer in enumerate(self._pointers):
-                if not pointer:
-                    self._pointers[position] = self._libc.malloc(_C_BLOCK_BYTES)
-                    ctypes.memset(self._pointers[position], 0, _C_BLOCK_BYTES)
+                if not pointer and (taken := self._libc.malloc(_C_BLOCK_BYTES)):
+                    self._pointers[position] = ctypes.memset(taken, 0, _C_BLOCK_BYTES)
 
     def give(self) -> None:
         """Give the room back to the allocators, for small objects to be put in."""
