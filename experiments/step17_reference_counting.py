@@ -85,8 +85,8 @@ def findings(results):
         results,
         "peak_traced_bytes",
         "traced",
-        f"{longest} rounds of three objects that refer to each other in a cycle peak at {{more}} with the collector "
-        "at work; in a chain, which needs no collector, at {less}.",
+        f"{longest} rounds of three objects that refer to each other in a cycle peak at {{more}} with the "
+        "collector at work; in a chain, which needs no collector, at {less}.",
         more={"links": "cycle"},
         less={"links": "chain"},
         gc="default",

@@ -81,8 +81,8 @@ def findings(results):
         results,
         "peak_rss_bytes",
         "resident",
-        f"With strong references the loop of {iterations} iterations (n={n:,}) peaks at {{more}} of resident memory, "
-        "with weak ones at {less}: {ratio} as much, and how much is up to the collector.",
+        f"With strong references the loop of {iterations} iterations (n={n:,}) peaks at {{more}} of resident "
+        "memory, with weak ones at {less}: {ratio} as much, and how much is up to the collector.",
         more={"references": "strong"},
         less={"references": "weak"},
         gc="default",
@@ -93,7 +93,7 @@ def findings(results):
         results,
         "wall_seconds",
         "timed",
-        f"The same loop takes {{more}} with strong references and {{less}} with weak ones, {{ratio}} as long.",
+        "The same loop takes {more} with strong references and {less} with weak ones, {ratio} as long.",
         more={"references": "strong"},
         less={"references": "weak"},
         gc="default",

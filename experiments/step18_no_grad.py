@@ -59,8 +59,8 @@ def findings(results):
         results,
         "peak_rss_bytes",
         "resident",
-        f"One pass forward through {k} squares peaks at {{more}} of resident memory with the graph, and at {{less}} "
-        "under no_grad: {ratio} as much.",
+        f"One pass forward through {k} squares peaks at {{more}} of resident memory with the graph, and at "
+        "{less} under no_grad: {ratio} as much.",
         more={"enable_backprop": True},
         less={"enable_backprop": False},
         k=k,

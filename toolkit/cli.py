@@ -70,7 +70,7 @@ def _fail(message: str, code: int) -> int:
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="autograd-memory-toolkit", prog_name="toolkit")
 def _commands() -> None:
-    """The memory bench for autograd engines: run experiments, then read the report."""
+    """Bench the memory of autograd engines: run experiments, then read the report."""
 
 
 @_commands.command("list")
