@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -23,9 +24,8 @@ def code_digest(experiment: Experiment) -> str:
     by name. How the script draws, what it says of its results and which levels it declares are left out.
     Modules that the script imports from elsewhere do not count.
     """
-    roots = [experiment.workload.__name__]
-    if experiment.predict is not None:
-        roots.append(experiment.predict.__name__)
+    functions = [experiment.workload] + ([experiment.predict] if experiment.predict else [])
+    roots = [getattr(function, "__name__", "") for function in functions]
     source = experiment.script.read_text(encoding="utf-8")
     return hashlib.sha256((_toolkit_digest() + reachable_source(source, roots)).encode()).hexdigest()
 
@@ -43,26 +43,25 @@ def _toolkit_digest() -> str:
 def reachable_source(source: str, roots: Iterable[str]) -> str:
     """Return the statements of a module that the definitions named `roots` reach, in order.
 
-    Statements that define no name are reached by every call. The whole source is returned where a root is not
-    defined in it.
+    Statements that define no name of their own are reached by every call. The whole source is returned where a
+    root is not defined in it.
     """
     statements = ast.parse(source).body
-    defines = {id(statement): _defined(statement) for statement in statements}
-    by_name = {name: statement for statement in statements for name in defines[id(statement)]}
-    waiting = list(roots)
-    if any(name not in by_name for name in waiting):
+    by_name: defaultdict[str, list[ast.stmt]] = defaultdict(list)
+    for statement in statements:
+        for name in _defined(statement):
+            by_name[name].append(statement)
+    roots = list(roots)
+    if any(name not in by_name for name in roots):
         return source
-    reached = {
-        id(statement): statement
-        for statement in statements
-        if not defines[id(statement)] and not _is_docstring(statement) and not isinstance(statement, ast.If)
-    }
-    waiting += [name for statement in reached.values() for name in _mentioned(statement)]
+    waiting = [one for one in statements if not (_defined(one) or _is_docstring(one) or _is_for_scripts(one))]
+    waiting += [statement for name in roots for statement in by_name[name]]
+    reached: set[int] = set()
     while waiting:
-        statement = by_name.get(waiting.pop())
-        if statement is not None and id(statement) not in reached:
-            reached[id(statement)] = statement
-            waiting += _mentioned(statement)
+        statement = waiting.pop()
+        if id(statement) not in reached:
+            reached.add(id(statement))
+            waiting += [one for name in _mentioned(statement) for one in by_name.get(name, ())]
     lines = source.splitlines()
     return "\n".join(
         "\n".join(lines[_first_line(statement) - 1 : statement.end_lineno])
@@ -75,13 +74,21 @@ def _defined(statement: ast.stmt) -> list[str]:
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return [statement.name]
     if isinstance(statement, ast.Import | ast.ImportFrom):
-        return [(alias.asname or alias.name).partition(".")[0] for alias in statement.names]
+        names = [(alias.asname or alias.name).partition(".")[0] for alias in statement.names]
+        # Which names a star brings is not to be seen here.
+        return [] if names == ["*"] else names
     targets: list[ast.expr] = []
     if isinstance(statement, ast.Assign):
         targets = statement.targets
     elif isinstance(statement, ast.AnnAssign | ast.AugAssign):
         targets = [statement.target]
-    return [node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)]
+    # `settings.width = 1` defines no name: it changes what one stands for.
+    return [
+        node.id
+        for target in targets
+        for node in ast.walk(target)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    ]
 
 
 def _mentioned(statement: ast.stmt) -> list[str]:
@@ -90,6 +97,12 @@ def _mentioned(statement: ast.stmt) -> list[str]:
 
 def _is_docstring(statement: ast.stmt) -> bool:
     return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
+
+
+def _is_for_scripts(statement: ast.stmt) -> bool:
+    """Whether it is ``if __name__ == "__main__":``, which a trial passes by."""
+    test = statement.test if isinstance(statement, ast.If) else None
+    return isinstance(test, ast.Compare) and isinstance(test.left, ast.Name) and test.left.id == "__name__"
 
 
 def _first_line(statement: ast.stmt) -> int:
