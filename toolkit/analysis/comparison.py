@@ -132,8 +132,8 @@ class Comparison:
         if self.measure == "resident":
             small = (self.array_bytes or 0) < RESIDENT_CLAIM_FROM_ARRAY_BYTES
             pages = None if small else self.deviation_pages
-            return pages, RESIDENT_TOLERANCE_PAGES, " pages", "arrays too small for the resident set"
-        return self.deviation_arrays, TRACED_TOLERANCE_ARRAYS, " S", "the size of an array was not recorded"
+            return pages, RESIDENT_TOLERANCE_PAGES, " pages", "small arrays"
+        return self.deviation_arrays, TRACED_TOLERANCE_ARRAYS, " S", "array size unknown"
 
 
 def compare(results: Results) -> tuple[Comparison, ...]:

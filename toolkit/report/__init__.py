@@ -171,6 +171,9 @@ class Section:
     machine : tuple of (str, str)
         Where it ran, in the same form.
     findings : tuple of Finding
+        All that its script has to say.
+    headlines : tuple of Finding
+        Those of them that open the report.
     pictures : tuple of Picture
     tables : tuple of Table
     failures : tuple of Failure
@@ -187,6 +190,7 @@ class Section:
     method: tuple[tuple[str, str], ...] = ()
     machine: tuple[tuple[str, str], ...] = ()
     findings: tuple[Finding, ...] = ()
+    headlines: tuple[Finding, ...] = ()
     pictures: tuple[Picture, ...] = ()
     tables: tuple[Table, ...] = ()
     failures: tuple[Failure, ...] = ()
@@ -219,7 +223,7 @@ class Document:
     facts : tuple of (str, str)
         Where and when it ran.
     findings : tuple of Finding
-        Those of the report as a whole; each section has its own.
+        Whether theory holds, over all experiments.
     required : Table or None
         What the report must show, and whether it does.
     sections : tuple of Section

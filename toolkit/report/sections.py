@@ -8,11 +8,11 @@ from typing import TypeVar
 from toolkit.analysis.comparison import Comparison, compare
 from toolkit.analysis.results import Results
 from toolkit.experiment import Experiment
-from toolkit.report import Failure, Figure, Picture, Section, facts, general, tables
+from toolkit.report import Failure, Figure, Finding, Picture, Section, facts, general, tables
 from toolkit.report.drawing import picture
 from toolkit.report.units import level_text, levels_text
 from toolkit.store import Row, Run
-from toolkit.trials import MEASURES
+from toolkit.trials import MEASURES, Measure
 from toolkit.trials.child import PROBES
 
 Made = TypeVar("Made")
@@ -58,7 +58,7 @@ def section(
         notes.append("Its script was not found: the figures are those that every experiment can have.")
     if left_out:
         notes.append(_left_out(left_out, results))
-    findings = _made(experiment.findings if experiment else None, results, notes)
+    findings = tuple(_made(experiment.findings if experiment else None, results, notes))
     figures = _made(experiment.figures if experiment else general.figures, results, notes)
     pictures = tuple(_pictures(figures, anchor, stems, notes))
     compared = compare(results)
@@ -69,7 +69,8 @@ def section(
         question=tuple(question),
         method=_method(results),
         machine=facts.machine(runs),
-        findings=tuple(findings),
+        findings=findings,
+        headlines=_headlines(findings),
         pictures=pictures,
         tables=(
             *tables.comparisons(compared, f"{anchor}-predictions", stems),
@@ -97,6 +98,13 @@ def _made(
         yield from make(results)
     except Exception as problem:
         _note(f"{make.__name__} of {results.experiment} ended early", problem, notes)
+
+
+def _headlines(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Return what is worth saying first: what the table of required figures does not say, and what deviates."""
+    if all(finding.figure for finding in findings):
+        return tuple(findings)
+    return tuple(finding for finding in findings if not finding.figure or finding.status == "deviates")
 
 
 def _pictures(
@@ -131,10 +139,15 @@ def _method(results: Results) -> tuple[tuple[str, str], ...]:
         *((("held constant", levels_text(constants)),) if constants else ()),
         ("trials", _counted(Counter(row.measure for row in rows))),
         ("replicates of a cell", _counted(_replicates(rows))),
-        ("probes", "; ".join(f"{name}: {', '.join(PROBES[name])}" for name in results.measures)),
+        ("probes", "; ".join(f"{name}: {', '.join(_probes(name))}" for name in results.measures)),
         ("when", facts.period(rows)),
         *_conditions(results.rows),
     )
+
+
+def _probes(measure: Measure) -> tuple[str, ...]:
+    # The one that watches from outside is not the child's.
+    return (*PROBES[measure], "sampled") if measure == "resident" else PROBES[measure]
 
 
 def _counted(counts: Counter[str]) -> str:

@@ -41,7 +41,8 @@ def medians(results: Results, stem: str) -> Table:
     cells: list[Mapping[object, Cell]] = []
     for metric in dict.fromkeys((*_LEADING, *others)):
         found = _cells(results, metric)
-        if found:
+        # What never happened in any cell would be a column of zeros.
+        if any(cell.estimate.median for cell in found):
             cells.append({cell.identity: cell for cell in found})
             columns.append(Column(heading=words_of(metric), name=metric, unit=unit_of(metric)))
     rows = []

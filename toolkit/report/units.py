@@ -1,5 +1,6 @@
 """Numbers for people: bytes become KiB and MiB, seconds become ms. The one place where units change."""
 
+import math
 from collections.abc import Mapping
 
 from toolkit.analysis.statistics import Estimate
@@ -18,6 +19,9 @@ _SCALES: dict[str, tuple[tuple[float, str], ...]] = {
 }
 _MINUS = "\N{MINUS SIGN}"
 _THIN = "\N{NARROW NO-BREAK SPACE}"
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+#: Beyond these a number has more digits, or zeros after the point, than the eye can count.
+_POWERS_FROM, _POWERS_BELOW = 1e9, 1e-3
 _NOTHING = "\N{EN DASH}"
 
 
@@ -32,7 +36,7 @@ def unit_of(metric: str) -> Unit:
 def words_of(metric: str) -> str:
     """Return the name of a metric without its unit, in words: ``peak_rss_bytes`` is "peak RSS"."""
     words = metric.removesuffix(f"_{unit_of(metric)}").split("_")
-    return " ".join(word.upper() if word in ("rss", "gc") else word for word in words)
+    return " ".join(word.upper() if word in ("cpu", "gc", "rss") else word for word in words)
 
 
 def scale(unit: Unit, largest: float) -> tuple[float, str]:
@@ -46,13 +50,18 @@ def scale(unit: Unit, largest: float) -> tuple[float, str]:
         The largest of them without its sign, in that unit.
     """
     scales = _SCALES[unit]
+    if not largest:
+        return next(one for one in scales if one[0] == 1)
     return next(((size, name) for size, name in scales if largest >= size), scales[-1])
 
 
 def number(value: float, decimals: int | None = None) -> str:
-    """Return a number with its thousands apart and a true minus sign; without `decimals`, of three digits."""
-    if decimals is None:
-        decimals = _decimals(value)
+    """Return a number with its thousands apart and a true minus sign; without `decimals`, of some three digits."""
+    if abs(value) >= _POWERS_FROM or (decimals is None and 0 < abs(value) < _POWERS_BELOW):
+        digits, _, power = f"{value:.2e}".partition("e")
+        mantissa = digits.rstrip("0").rstrip(".").replace("-", _MINUS)
+        return f"{mantissa}×10{str(int(power)).translate(_RAISED)}".removeprefix("1×")
+    decimals = _decimals(value) if decimals is None else decimals
     return f"{value:,.{decimals}f}".replace(",", _THIN).replace("-", _MINUS)
 
 
@@ -107,4 +116,7 @@ def estimate_text(estimate: Estimate, unit: Unit) -> str:
 
 
 def _decimals(value: float) -> int:
-    return 0 if abs(value) >= 99.95 or value == 0 else 1 if abs(value) >= 9.995 else 2
+    size = abs(value)
+    if size < 0.095:
+        return 1 - math.floor(math.log10(size)) if size else 0
+    return 0 if size >= 99.95 else 1 if size >= 9.995 else 2

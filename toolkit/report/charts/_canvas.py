@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from toolkit.analysis.results import Cell
 from toolkit.report import Figure, Unit
-from toolkit.report.units import levels_text, scale
+from toolkit.report.units import levels_text, number, scale
 
 _WIDTH_INCHES = 5.6
 _LEGEND_CHARACTERS = 78
@@ -89,7 +89,7 @@ def bar_rows(axes: Axes, rows: Sequence[int], cells: Sequence[Cell]) -> None:
     axes.set_yticks(rows, labels, fontsize=8.5)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y", visible=False)
-    axes.margins(y=0.02)
+    axes.set_ylim(-0.7, len(cells) - 0.3)
 
 
 def _wrapped(label: str) -> list[str]:
@@ -100,6 +100,13 @@ def _wrapped(label: str) -> list[str]:
             lines.append("")
         lines[-1] += f", {factor}" if lines[-1] else factor
     return [line if len(line) <= _ROW_CHARACTERS else f"{line[: _ROW_CHARACTERS - 1]}…" for line in lines]
+
+
+def iteration_axis(axes: Axes) -> None:
+    """Count whole iterations along the x axis."""
+    axes.set_xlabel("iteration")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
 
 
 def beside_bar(axes: Axes, end: float, row: int, label: str) -> None:
@@ -153,5 +160,6 @@ def _glyphs() -> frozenset[int]:
 
 
 def _tick(value: float) -> str:
-    text = f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
-    return text.replace(",", "\N{NARROW NO-BREAK SPACE}").replace("-", "\N{MINUS SIGN}")
+    if abs(value) >= 1e4:
+        return number(value, 0)
+    return f"{value:,.4g}".replace(",", "\N{NARROW NO-BREAK SPACE}").replace("-", "\N{MINUS SIGN}")

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 
 from toolkit.analysis.results import Results
 from toolkit.report import Figure, style
-from toolkit.report.charts._canvas import canvas, cell_labels, legend, missing, number_axis
+from toolkit.report.charts._canvas import canvas, cell_labels, iteration_axis, legend, missing, number_axis
 from toolkit.report.units import text
 from toolkit.trials import Level
 
@@ -87,7 +87,7 @@ def _draw(title: str, drawn: Sequence[_Pauses]) -> Drawing:
     largest = max(some.seconds.max() for some in drawn)
     axes.set_ylim(0, largest * 1.1)
     axes.set_xlim(left=min(0, *(some.steps.min() for some in drawn)))
-    axes.set_xlabel("iteration")
+    iteration_axis(axes)
     number_axis(axes, "y", "seconds", largest, "pause")
     legend(drawing, handles)
     return drawing

@@ -10,7 +10,15 @@ from matplotlib.lines import Line2D
 
 from toolkit.analysis.results import Cell, Results
 from toolkit.report import Figure, style
-from toolkit.report.charts._canvas import array_bytes_of, canvas, cell_labels, legend, missing, number_axis
+from toolkit.report.charts._canvas import (
+    array_bytes_of,
+    canvas,
+    cell_labels,
+    iteration_axis,
+    legend,
+    missing,
+    number_axis,
+)
 from toolkit.report.units import text
 from toolkit.trials import Level
 
@@ -119,7 +127,7 @@ def _draw(title: str, measure: str, lines: Sequence[_Line]) -> Drawing:
     largest = max(max(line.y.max(), line.predicted or 0) for line in lines)
     axes.margins(x=0.01)
     axes.set_ylim(min(0.0, *(line.y.min() for line in lines)) * 1.05, largest * 1.08)
-    axes.set_xlabel("iteration")
+    iteration_axis(axes)
     array_bytes = array_bytes_of([line.cell for line in lines])
     number_axis(axes, "y", "bytes", largest, f"{measure} bytes", array_bytes)
     legend(drawing, handles)
