@@ -43,8 +43,8 @@ _PR_SET_PDEATHSIG = 1
 
 def main(spec_path: str, result_path: str) -> None:
     """Do the trial that the JSON file at `spec_path` describes and write its result to `result_path`."""
-    _die_with_parent()
     spec = json.loads(Path(spec_path).read_text(encoding="utf-8"))
+    _end_with(spec["supervisor"])
     try:
         result = _measure(load_script(Path(spec["script"])), spec)
         write_result(Path(result_path), result)
@@ -192,9 +192,11 @@ def _total_traced_peak(run: Callable[[], object], probes: list[Probe], gc_level:
     if not hasattr(os, "fork"):
         return {}
     receiving, sending = os.pipe()
+    original = os.getpid()
     process_id = os.fork()
     if process_id == 0:
         try:
+            _end_with(original)
             with tracing_everything(), collecting(gc_level):
                 held = _observed(run, probes)
                 os.write(sending, str(tracemalloc.get_traced_memory()[1]).encode())
@@ -230,10 +232,11 @@ def _randomisation_is_off() -> bool:
         return False
 
 
-def _die_with_parent() -> None:
+def _end_with(parent: int) -> None:
+    """Let the kernel kill this process when its parent ends; nothing else would, were that one killed."""
     if sys.platform != "linux":
         return
-    parent = os.getppid()
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if parent != os.getppid():
+    if os.getppid() != parent:
+        # It ended before the kernel was told.
         os.kill(os.getpid(), signal.SIGKILL)

@@ -36,4 +36,6 @@ def _run(trials: Sequence[Trial], jobs: int) -> Iterator[tuple[Trial, Outcome]]:
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     yield running.pop(future), future.result()
         finally:
-            end_all()
+            # One that is just being started is not there yet to be ended.
+            while wait(running, timeout=0.05).not_done:
+                end_all()

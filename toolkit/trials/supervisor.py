@@ -34,7 +34,7 @@ def supervise(trial: Trial) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="trial-") as folder_name:
         folder = Path(folder_name)
         spec, result, log = folder / "spec.json", folder / "result", folder / "log"
-        spec.write_text(json.dumps(asdict(trial)), encoding="utf-8")
+        spec.write_text(json.dumps({**asdict(trial), "supervisor": os.getpid()}), encoding="utf-8")
         sampled = Sampled() if trial.measure == "resident" else None
         started_at, started = time.time(), time.monotonic()
         with log.open("wb") as output:
@@ -93,9 +93,8 @@ def _judge(
     if not in_time:
         return "timeout", f"ended after {deadline_seconds:g} s\n{said}".strip(), {}
     if exit_code < 0:
-        name = signal.Signals(-exit_code).name
         status: Status = "killed" if -exit_code == signal.SIGKILL else "crash"
-        return status, f"ended by {name}\n{said}".strip(), {}
+        return status, f"ended by {_signal_name(-exit_code)}\n{said}".strip(), {}
     try:
         content = read_result(result)
     except BadResult as problem:
@@ -103,7 +102,17 @@ def _judge(
     if "failure" in content:
         failed_as: Status = "mem-error" if content["failure"] == "MemoryError" else "error"
         return failed_as, content["message"][-_MESSAGE_BYTES:], {}
+    if exit_code > 0:
+        return "exit", f"ended with exit code {exit_code} after its result\n{said}".strip(), {}
     return "ok", "", content
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        # Real-time signals but the first and the last have no name.
+        return f"signal {number}"
 
 
 def _tail(log: Path) -> str:
@@ -115,18 +124,20 @@ def _tail(log: Path) -> str:
 
 def _wait(process: "subprocess.Popen[bytes]", deadline_seconds: float) -> bool:
     """Return whether the process has ended by itself before the deadline."""
-    if hasattr(os, "pidfd_open"):
+    try:
         # Told by the kernel at once, where Popen.wait with a timeout polls.
         descriptor = os.pidfd_open(process.pid)
+    except (AttributeError, OSError):
+        # This system has no such call, or whoever watches has seen the process end already.
         try:
-            return bool(select.select([descriptor], [], [], deadline_seconds)[0])
-        finally:
-            os.close(descriptor)
+            process.wait(deadline_seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
     try:
-        process.wait(deadline_seconds)
-    except subprocess.TimeoutExpired:
-        return False
-    return True
+        return bool(select.select([descriptor], [], [], deadline_seconds)[0])
+    finally:
+        os.close(descriptor)
 
 
 def _kill_group(process_id: int) -> None:
