@@ -1,0 +1,130 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from toolkit.analysis.comparison import (
+    MODEL_TOLERANCE_PERCENT,
+    RESIDENT_TOLERANCE_PAGES,
+    TRACED_TOLERANCE_ARRAYS,
+    Comparison,
+    compare,
+    metrics_with_predictions,
+    with_predictions,
+)
+from toolkit.analysis.results import Results
+from toolkit.analysis.statistics import Estimate
+
+PAGE, ARRAY = 4096, 800_000
+
+
+def _compared(
+    measured, predicted, *, measure="resident", metric="peak_rss_bytes", exact=True, array_bytes=ARRAY
+):
+    return Comparison(
+        levels={},
+        measure=measure,
+        metric=metric,
+        measured=Estimate(measured, None, None, 1),
+        predicted=predicted,
+        exact=exact,
+        basis="",
+        array_bytes=array_bytes,
+        page_bytes=PAGE,
+        keys=frozenset(),
+    )
+
+
+TRACED = {"measure": "traced", "metric": "peak_traced_bytes"}
+COUNT = {"measure": "timed", "metric": "calls_count"}
+
+
+@pytest.mark.parametrize(
+    ("measured", "predicted", "kind", "holds", "verdict"),
+    [
+        (10 * PAGE, 8 * PAGE, {}, True, "within 2 pages"),
+        (8 * PAGE, 10 * PAGE, {}, True, "within 2 pages"),
+        (11 * PAGE, 8 * PAGE, {}, False, "off by 3 pages"),
+        (8 * PAGE + 1, 6 * PAGE, {}, False, "off by 2 pages"),
+        (99 * PAGE, 8 * PAGE, {"array_bytes": 799_999}, None, "no claim: small arrays"),
+        (99 * PAGE, 8 * PAGE, {"array_bytes": None}, None, "no claim: small arrays"),
+        (8.1 * ARRAY, 8 * ARRAY, TRACED, True, "within 0.1 S"),
+        (8.2 * ARRAY, 8 * ARRAY, TRACED, False, "off by 0.2 S"),
+        (8.0 * 80, 8 * 80, TRACED | {"array_bytes": 80}, True, "within 0.1 S"),
+        (1, 1, TRACED | {"array_bytes": None}, None, "no claim: array size unknown"),
+        (110, 100, {"exact": False}, True, "within 10 %"),
+        (89, 100, {"exact": False, "array_bytes": None}, False, "off by 11 %"),
+        (1, 0, {"exact": False}, None, "no claim: the model predicts nothing"),
+        (12, 12, COUNT, True, "equal"),
+        (13, 12, COUNT, False, "off by 1"),
+    ],
+)
+def test_verdicts(measured, predicted, kind, holds, verdict):
+    compared = _compared(measured, predicted, **kind)
+    assert compared.holds is holds
+    assert compared.verdict == verdict
+
+
+@given(st.integers(0, 10**9), st.integers(0, 10**9), st.integers(1, 10**7))
+def test_every_deviation_is_the_same_one_in_another_unit(measured, predicted, array_bytes):
+    compared = _compared(measured, predicted, array_bytes=array_bytes)
+    assert compared.deviation == measured - predicted
+    assert compared.deviation_pages * PAGE == pytest.approx(compared.deviation)
+    assert compared.deviation_arrays * array_bytes == pytest.approx(compared.deviation)
+    if predicted:
+        assert compared.deviation_percent / 100 * predicted == pytest.approx(compared.deviation)
+    else:
+        assert compared.deviation_percent is None
+
+
+def test_a_deviation_that_is_no_bytes_has_no_pages():
+    assert _compared(13, 12, **COUNT).deviation_pages is None
+    assert _compared(13, 12, **COUNT).deviation_arrays is None
+
+
+def test_the_thresholds_are_those_that_the_report_must_meet():
+    assert (RESIDENT_TOLERANCE_PAGES, TRACED_TOLERANCE_ARRAYS, MODEL_TOLERANCE_PERCENT) == (2, 0.1, 10)
+
+
+@pytest.fixture
+def results(make_row):
+    conditions = {"prediction_exact": True, "prediction_basis": "2 S", "prediction_array_bytes": ARRAY}
+    rows = [
+        make_row(
+            {"k": k},
+            {
+                "peak_rss_bytes": k * ARRAY,
+                "end_rss_bytes": 0,
+                "predicted_peak_bytes": 2 * ARRAY,
+                "predicted_end_bytes": 0,
+            },
+            conditions=conditions | {"page_bytes": 16_384},
+        )
+        for k in (1, 2)
+    ]
+    rows.append(make_row({"k": 3}, {"peak_rss_bytes": 5}))
+    rows.append(make_row({"k": 1}, {"calls_count": 3, "predicted_calls_count": 3}, measure="timed"))
+    return Results("loop", rows, lambda _: {})
+
+
+def test_every_reading_with_a_prediction_is_compared(results):
+    compared = compare(results)
+    assert [(one.metric, dict(one.levels)) for one in compared] == [
+        ("peak_rss_bytes", {"k": 1}),
+        ("peak_rss_bytes", {"k": 2}),
+        ("end_rss_bytes", {"k": 1}),
+        ("end_rss_bytes", {"k": 2}),
+        ("calls_count", {"k": 1}),
+    ]
+    assert metrics_with_predictions(results) == ("peak_rss_bytes", "end_rss_bytes", "calls_count")
+    first = compared[0]
+    assert (first.basis, first.array_bytes, first.page_bytes) == ("2 S", ARRAY, 16_384)
+    assert first.deviation_pages == -ARRAY / 16_384
+    assert len(first.keys) == 1
+
+
+def test_a_cell_without_a_prediction_stands_without_one(results):
+    assert [predicted for _, predicted in with_predictions(results, "peak_rss_bytes", "resident")] == [
+        2 * ARRAY,
+        2 * ARRAY,
+        None,
+    ]
