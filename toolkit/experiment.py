@@ -1,10 +1,12 @@
 """Experiment: the declaration that a script makes."""
 
+import inspect
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, cast
 
 from toolkit.trials import MEASURES, Level, Measure
 
@@ -68,10 +70,15 @@ class Experiment:
     deadline_seconds: float = 120.0
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        if not inspect.isfunction(inspect.unwrap(self.workload)):
+            kind = type(self.workload).__name__
+            raise TypeError(f"a workload is a function that the script defines, not a {kind}")
+
     @property
     def script(self) -> Path:
         """The script that made this declaration."""
-        return Path(self.workload.__code__.co_filename).resolve()
+        return Path(_undecorated(self.workload).__code__.co_filename).resolve()
 
     @property
     def name(self) -> str:
@@ -81,10 +88,15 @@ class Experiment:
     @property
     def question(self) -> str:
         """The docstring of the script."""
-        return (self.workload.__globals__.get("__doc__") or self.name).strip()
+        return (_undecorated(self.workload).__globals__.get("__doc__") or "").strip() or self.name
 
     def main(self) -> None:
         """Run this experiment as ``toolkit run SCRIPT`` does, with the options of the command line; then exit."""
         from toolkit.cli import main
 
         main(["run", str(self.script), *sys.argv[1:]])
+
+
+def _undecorated(workload: Callable[..., object]) -> FunctionType:
+    # Decorators know nothing of the script.
+    return cast(FunctionType, inspect.unwrap(workload))

@@ -1,9 +1,9 @@
 """From a declaration to its trials: the profile applied, every level checked before anything runs."""
 
-import ast
 import itertools
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,11 +11,11 @@ from typing import Any
 
 from toolkit.core.config import Config
 from toolkit.experiment import Experiment
-from toolkit.trials import MEASURES, Level, Trial
+from toolkit.trials import MEASURES, Level, Measure, Trial
 from toolkit.trials.child import load_script
 from toolkit.trials.code import code_digest
 from toolkit.trials.collecting import GC_LEVELS
-from toolkit.trials.environment import MALLOC_LEVELS, interpreter
+from toolkit.trials.environment import MALLOC_LEVELS, interpreter, obstacle_to_trials
 
 __all__ = ["PROFILES", "UsageError", "experiment_scripts", "load_experiment", "parse_levels", "plan"]
 
@@ -51,9 +51,12 @@ def load_experiment(name: str) -> Experiment:
         raise UsageError(f"unknown experiment {name!r}; give a script, or one of: {known}")
     try:
         return load_script(path.resolve())
-    except Exception as problem:
-        reason = f"{type(problem).__name__}: {problem}".splitlines()[0]
-        raise UsageError(f"{path} cannot be used: {reason}") from problem
+    except (Exception, SystemExit) as problem:
+        raise UsageError(f"{path} cannot be used: {_reason(problem)}") from problem
+
+
+def _reason(problem: BaseException) -> str:
+    return f"{type(problem).__name__}: {problem}".splitlines()[0]
 
 
 def parse_levels(text: str) -> tuple[str, tuple[Level, ...]]:
@@ -71,11 +74,12 @@ def parse_levels(text: str) -> tuple[str, tuple[Level, ...]]:
 
 
 def _parse_level(text: str) -> Level:
-    try:
-        level = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return {"true": True, "false": False}.get(text, text)
-    return level if isinstance(level, bool | int | float) else text
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return {"true": True, "false": False}.get(text.lower(), text)
 
 
 def plan(
@@ -100,7 +104,8 @@ def plan(
     Raises
     ------
     UsageError
-        When a profile, factor or level is unknown, two levels are equal, or no cell is left.
+        When a profile, factor or level is unknown, two levels are equal, an interpreter cannot run trials, or no
+        cell is left.
     """
     if profile not in PROFILES:
         raise UsageError(f"unknown profile {profile!r}; the profiles are {', '.join(PROFILES)}")
@@ -134,32 +139,51 @@ def plan(
 class _Design:
     factors: Mapping[str, tuple[Level, ...]]
     constants: Mapping[str, Level]
-    measures: tuple[str, ...]
-    replicates: Mapping[str, int]
+    measures: tuple[Measure, ...]
+    replicates: Mapping[Measure, int]
 
     def cells(self, experiment: Experiment) -> Iterable[dict[str, Level]]:
         for levels in itertools.product(*self.factors.values()):
             cell = dict(zip(self.factors, levels, strict=True))
-            if experiment.where is None or experiment.where({**self.constants, **cell}):
+            try:
+                wanted = experiment.where is None or experiment.where({**self.constants, **cell})
+            except Exception as problem:
+                raise UsageError(
+                    f"{experiment.name}: where fails for {cell}: {_reason(problem)}"
+                ) from problem
+            if wanted:
                 yield cell
 
 
 def _design(experiment: Experiment, profile: str, overrides: Mapping[str, Sequence[Level]]) -> _Design:
-    factors = {name: tuple(levels) for name, levels in experiment.factors.items()}
+    for name in experiment.profiles:
+        if name not in PROFILES:
+            raise UsageError(
+                f"{experiment.name} declares a profile {name!r}; the profiles are {', '.join(PROFILES)}"
+            )
+    factors = {name: _listed(experiment, name, levels) for name, levels in experiment.factors.items()}
     constants = dict(experiment.constants)
-    replicates: Mapping[str, int] = experiment.replicates
-    measures: tuple[str, ...] = tuple(experiment.measures)
+    if both := factors.keys() & constants.keys():
+        raise UsageError(f"{experiment.name}: {min(both)} is both a factor and a constant")
     changes: dict[str, Any] = {**experiment.profiles.get(profile, {})}
-    replicates = {**replicates, **changes.pop("replicates", {})}
-    measures = tuple(changes.pop("measures", measures))
+    replicates = {**experiment.replicates, **changes.pop("replicates", {})}
+    measures = tuple(changes.pop("measures", experiment.measures))
     for name, levels in {**changes, **overrides}.items():
         if name not in factors and name not in constants:
-            raise UsageError(
-                f"{experiment.name} has no factor {name!r}; it has {', '.join([*factors, *constants])}"
-            )
-        constants.pop(name, None)
-        factors[name] = tuple(levels)
+            known = ", ".join([*factors, *constants]) or "none"
+            raise UsageError(f"{experiment.name} has no factor {name!r}; it has {known}")
+        if name in constants and isinstance(levels, Level):
+            constants[name] = levels
+        else:
+            constants.pop(name, None)
+            factors[name] = _listed(experiment, name, levels)
     return _Design(factors, constants, measures, replicates)
+
+
+def _listed(experiment: Experiment, name: str, levels: object) -> tuple[Level, ...]:
+    if isinstance(levels, str) or not isinstance(levels, Iterable):
+        raise UsageError(f"{experiment.name}: {name} needs a list of levels, as in [{levels!r}]")
+    return tuple(levels)
 
 
 def _check(experiment: Experiment, design: _Design) -> None:
@@ -178,10 +202,14 @@ def _check_levels(experiment: Experiment, name: str, levels: Sequence[Level]) ->
     if not levels:
         raise UsageError(f"{experiment.name}: factor {name!r} has no level")
     for level in levels:
-        if not isinstance(level, bool | int | float | str):
+        if not isinstance(level, Level):
             raise UsageError(
                 f"{experiment.name}: a level is a bool, an int, a float or a str, "
                 f"and {name!r} has {level!r}, of type {type(level).__name__}"
+            )
+        if not _is_finite(level):
+            raise UsageError(
+                f"{experiment.name}: {name} takes finite numbers of at most 64 bits, not {level}"
             )
     for first, second in itertools.combinations(levels, 2):
         if first == second:
@@ -191,10 +219,16 @@ def _check_levels(experiment: Experiment, name: str, levels: Sequence[Level]) ->
         if known is not None and not any(type(level) is type(one) and level == one for one in known):
             valid = ", ".join(json.dumps(one) if isinstance(one, bool) else str(one) for one in known)
             raise UsageError(f"{experiment.name}: {name} has no level {level!r}; its levels are {valid}")
-    if known is None and name == "python":
+    if name == "python":
         _check_interpreters(experiment, levels)
     elif known is None:
         _check_kind(experiment, name, levels)
+
+
+def _is_finite(level: Level) -> bool:
+    if isinstance(level, int):
+        return -(2**63) <= level < 2**63
+    return not isinstance(level, float) or math.isfinite(level)
 
 
 def _known_levels(experiment: Experiment, name: str) -> tuple[object, ...] | None:
@@ -206,8 +240,19 @@ def _known_levels(experiment: Experiment, name: str) -> tuple[object, ...] | Non
     }
     if name in environment:
         return tuple(environment[name])
-    declared = experiment.factors.get(name, ())
-    return tuple(declared) if declared and all(isinstance(level, str | bool) for level in declared) else None
+    declared = _declared(experiment, name)
+    if all(isinstance(level, bool) for level in declared):
+        return (False, True)
+    if name in experiment.factors and name != "python" and all(isinstance(one, str) for one in declared):
+        return tuple(dict.fromkeys(declared))
+    return None
+
+
+def _declared(experiment: Experiment, name: str) -> list[Level]:
+    """Return the levels that the script names for a factor or a constant, in every profile."""
+    places = [experiment.factors, experiment.constants, *experiment.profiles.values()]
+    named = [place[name] for place in places if name in place]
+    return [level for levels in named for level in ([levels] if isinstance(levels, Level) else levels)]
 
 
 def _engines() -> list[str]:
@@ -219,23 +264,38 @@ def _engines() -> list[str]:
 def _check_interpreters(experiment: Experiment, levels: Sequence[Level]) -> None:
     for level in levels:
         try:
-            interpreter({"python": level})
+            obstacle = obstacle_to_trials(interpreter({"python": level}))
         except FileNotFoundError as problem:
             raise UsageError(f"{experiment.name}: {problem}") from None
+        if obstacle:
+            raise UsageError(
+                f"{experiment.name}: trials need Python 3.11 and numpy 2 or newer; {level} {obstacle}"
+            )
 
 
 def _check_kind(experiment: Experiment, name: str, levels: Sequence[Level]) -> None:
-    declared = [
-        *experiment.factors.get(name, ()),
-        *([experiment.constants[name]] if name in experiment.constants else []),
-    ]
-    whole = all(isinstance(level, int) and not isinstance(level, bool) for level in declared)
-    numbers = all(isinstance(level, int | float) and not isinstance(level, bool) for level in declared)
-    for level in levels:
-        is_int = isinstance(level, int) and not isinstance(level, bool)
-        is_number = is_int or isinstance(level, float)
-        if declared and ((whole and not is_int) or (numbers and not is_number)):
-            kind = "whole numbers" if whole else "numbers"
-            raise UsageError(
-                f"{experiment.name}: {name} takes {kind}, such as {declared[0]}, and not {level!r}"
-            )
+    declared = _declared(experiment, name)
+    for kind, fits in _KINDS.items():
+        if all(map(fits, declared)):
+            for level in levels:
+                if not fits(level):
+                    raise UsageError(
+                        f"{experiment.name}: {name} takes {kind}, such as {declared[0]}, and not {level!r}"
+                    )
+            return
+
+
+def _is_whole(level: Level) -> bool:
+    return isinstance(level, int) and not isinstance(level, bool)
+
+
+def _is_number(level: Level) -> bool:
+    return _is_whole(level) or isinstance(level, float)
+
+
+#: What the levels of one factor can be, the narrowest first.
+_KINDS: dict[str, Callable[[Level], bool]] = {
+    "whole numbers": _is_whole,
+    "numbers": _is_number,
+    "text": lambda level: isinstance(level, str),
+}

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
@@ -86,14 +87,15 @@ def run(request: Request, tell: Callable[[Summary, Trial | None, Outcome | None]
     Raises
     ------
     UsageError
-        Before anything is written: see `planning.plan`; or the store holds figures of another environment.
+        Before anything is run: see `planning.plan`; the store holds figures of another environment; or two
+        scripts have one name. Later on: a prediction fails.
     StoreError
         When the store is locked, bad or cannot be written.
     """
-    declared = {experiment.name: experiment for experiment in request.experiments}
+    declared = _by_name(request.experiments)
     trials = [
         trial
-        for experiment in request.experiments
+        for experiment in declared.values()
         for trial in plan(experiment, request.profile, request.overrides, request.replicates)
     ]
     description = describe()
@@ -101,13 +103,14 @@ def run(request: Request, tell: Callable[[Summary, Trial | None, Outcome | None]
         contents = read_store(request.results_dir)
         if not request.mix:
             _refuse_another_environment(contents, description, request.results_dir)
-        finished = store.finished_keys(request.retry_failed)
+        ended_well = store.finished_keys(retry_failed=True)
+        finished = ended_well if request.retry_failed else store.finished_keys(retry_failed=False)
+        before = [trial.key for trial in trials if trial.key in finished]
         waiting = [trial for trial in trials if trial.key not in finished]
-        keys = {trial.key for trial in trials}
         summary = Summary(
             planned=len(trials),
-            finished_before=len(trials) - len(waiting),
-            failed_before=sum(row.key in keys and row.key in finished for row in contents.failed),
+            finished_before=len(before),
+            failed_before=sum(key not in ended_well for key in before),
         )
         tell(summary, None, None)
         if not waiting:
@@ -118,16 +121,30 @@ def run(request: Request, tell: Callable[[Summary, Trial | None, Outcome | None]
             description
             | {"profile": request.profile, "order_seed": order_seed, "arguments": list(request.arguments)}
         )
-        for trial, outcome in run_trials(waiting, request.jobs):
-            outcome = _with_prediction(declared[trial.experiment], trial, outcome)
-            store.add(run_id, trial, outcome)
-            if outcome.status == "ok":
-                summary.ok += 1
-            else:
-                summary.failed += 1
-            tell(summary, trial, outcome)
+        # Whatever ends the loop early ends the trials that are running before the store is closed.
+        with closing(run_trials(waiting, request.jobs)) as ended:
+            for trial, outcome in ended:
+                outcome = _with_prediction(declared[trial.experiment], trial, outcome)
+                store.add(run_id, trial, outcome)
+                if outcome.status == "ok":
+                    summary.ok += 1
+                else:
+                    summary.failed += 1
+                tell(summary, trial, outcome)
         store.end_run(run_id)
     return summary
+
+
+def _by_name(experiments: Sequence[Experiment]) -> dict[str, Experiment]:
+    """Return each experiment once."""
+    named: dict[str, Experiment] = {}
+    for experiment in experiments:
+        script = named.setdefault(experiment.name, experiment).script
+        if script != experiment.script:
+            raise UsageError(
+                f"{script} and {experiment.script} have one name: results could not tell them apart"
+            )
+    return named
 
 
 def _refuse_another_environment(
@@ -149,7 +166,12 @@ def _refuse_another_environment(
 def _with_prediction(experiment: Experiment, trial: Trial, outcome: Outcome) -> Outcome:
     if outcome.status != "ok" or experiment.predict is None or trial.measure == "timed":
         return outcome
-    prediction = experiment.predict({**trial.constants, **trial.factors}, outcome.conditions)
+    cell = {**trial.constants, **trial.factors}
+    try:
+        prediction = experiment.predict(cell, outcome.conditions)
+    except Exception as problem:
+        reason = f"{type(problem).__name__}: {problem}".splitlines()[0]
+        raise UsageError(f"{experiment.name}: predict fails for {cell}: {reason}") from problem
     if prediction is None:
         return outcome
     predicted = {f"predicted_{name}": value for name, value in prediction.metrics.items()}

@@ -70,6 +70,35 @@ def interpreter(levels: Mapping[str, Level]) -> str:
 
 
 @cache
+def obstacle_to_trials(path: str) -> str:
+    """Return why trials cannot run in the interpreter at `path`, as the end of a sentence; nothing if they can."""
+    if path == sys.executable:
+        return ""
+    program = "import sys; print(*sys.version_info[:2]); import numpy; print(numpy.__version__)"
+    try:
+        answer = subprocess.run(
+            [path, "-I", "-c", program],
+            env=variables("timed", {}),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            timeout=60,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return "is no Python 3"
+    version, numpy = [*answer.stdout.decode(errors="replace").split("\n"), "", ""][:2]
+    try:
+        major, minor = map(int, version.split())
+    except ValueError:
+        return "is no Python 3"
+    if (major, minor) < (3, 11):
+        return f"is Python {major}.{minor}"
+    if not numpy:
+        return "cannot import numpy"
+    return "" if int(numpy.partition(".")[0]) >= 2 else f"has numpy {numpy}"
+
+
+@cache
 def can_fix_addresses() -> bool:
     """Whether `setarch -R` is there and allowed, so that every trial finds the same addresses (personality(2))."""
     if shutil.which("setarch") is None:

@@ -1,6 +1,6 @@
 """How many trials run at once, and in which order they come back."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from toolkit.trials import Outcome, Trial
@@ -9,11 +9,11 @@ from toolkit.trials.supervisor import end_all, supervise
 __all__ = ["run_trials"]
 
 
-def run_trials(trials: Sequence[Trial], jobs: int) -> Iterator[tuple[Trial, Outcome]]:
+def run_trials(trials: Sequence[Trial], jobs: int) -> Generator[tuple[Trial, Outcome], None, None]:
     """Run every trial and yield each with its outcome as it ends.
 
     Trials that measure memory run `jobs` at a time; timed ones follow, one at a time, because whatever runs
-    beside them takes time from them. Leaving the iteration early ends the trials that are running.
+    beside them takes time from them. Closing the generator ends the trials that are running.
     """
     memory = [trial for trial in trials if trial.measure != "timed"]
     timed = [trial for trial in trials if trial.measure == "timed"]
@@ -21,7 +21,7 @@ def run_trials(trials: Sequence[Trial], jobs: int) -> Iterator[tuple[Trial, Outc
     yield from _run(timed, 1)
 
 
-def _run(trials: Sequence[Trial], jobs: int) -> Iterator[tuple[Trial, Outcome]]:
+def _run(trials: Sequence[Trial], jobs: int) -> Generator[tuple[Trial, Outcome], None, None]:
     waiting = iter(trials)
     running: dict[Future[Outcome], Trial] = {}
     with ThreadPoolExecutor(jobs, thread_name_prefix="supervisor") as executor:
