@@ -3,11 +3,14 @@
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TextIO
 
 import click
 
+from toolkit import __version__
 from toolkit.planning import (
     PROFILES,
     UsageError,
@@ -15,9 +18,11 @@ from toolkit.planning import (
     load_experiment,
     parse_levels,
 )
+from toolkit.store import BadStore, StoreError, StoreLocked, StoreUnwritable
+from toolkit.trials import Level
 
-#: The exit codes of the design, by the name of the error of the store.
-_STORE_EXITS = {"BadStore": 65, "StoreUnwritable": 74, "StoreLocked": 75}
+#: The exit codes of the design.
+_STORE_EXITS: dict[type[StoreError], int] = {BadStore: 65, StoreUnwritable: 74, StoreLocked: 75}
 _INTERNAL, _USAGE, _TRIALS_FAILED, _DISK, _INTERRUPTED = 1, 2, 3, 74, 130
 
 _results_option = click.option(
@@ -36,7 +41,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     0 complete, 1 internal error, 2 usage, 3 some trials failed, 65 bad results file, 74 disk, 75 another run
     holds the store, 130 interrupted.
     """
-    sys.exit(_exit_code(lambda: _commands.main(arguments, prog_name="toolkit", standalone_mode=False)))
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    with warnings.catch_warnings():
+        warnings.showwarning = _warn
+        code = _exit_code(
+            lambda: _commands.main(words, prog_name="toolkit", standalone_mode=False, obj=words)
+        )
+    sys.exit(code)
 
 
 def _exit_code(call: Callable[[], object]) -> int:
@@ -47,18 +58,16 @@ def _exit_code(call: Callable[[], object]) -> int:
             "interrupted; what is finished is stored, and the same command goes on from there", _INTERRUPTED
         )
     except click.ClickException as problem:
-        problem.show()
-        return problem.exit_code
+        return _fail(_advice(problem), problem.exit_code)
     except UsageError as problem:
         return _fail(str(problem), _USAGE)
+    except StoreError as problem:
+        return _fail(str(problem), _STORE_EXITS[type(problem)])
     except OSError as problem:
-        return _fail(f"{problem.filename or 'disk'}: {problem.strerror}", _DISK)
-    except Exception as problem:
-        code = _STORE_EXITS.get(type(problem).__name__)
-        if code is None:
-            traceback.print_exc()
-            return _fail("this is a defect of the toolkit; the lines above say where", _INTERNAL)
-        return _fail(str(problem), code)
+        return _fail(f"{problem.filename or 'disk'}: {problem.strerror or problem}", _DISK)
+    except Exception:
+        traceback.print_exc()
+        return _fail("this is a defect of the toolkit; the lines above say where", _INTERNAL)
     return answer if isinstance(answer, int) else 0
 
 
@@ -67,8 +76,29 @@ def _fail(message: str, code: int) -> int:
     return code
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="autograd-memory-toolkit", prog_name="toolkit")
+def _advice(problem: click.ClickException) -> str:
+    message, context = problem.format_message().rstrip("."), getattr(problem, "ctx", None)
+    if context is None:
+        return message
+    if isinstance(context.command, click.Group):
+        return f"{message}; the commands are {', '.join(context.command.list_commands(context))}"
+    return f"{message}; see {context.command_path} --help"
+
+
+def _warn(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    del category, filename, lineno, file, line  # where in the code it was raised helps nobody here
+    click.echo(f"toolkit: warning: {message}", err=True)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=False)
+@click.version_option(__version__)
 def _commands() -> None:
     """Bench the memory of autograd engines: run experiments, then read the report."""
 
@@ -90,14 +120,16 @@ def _list() -> None:
 @click.option(
     "--jobs",
     type=click.IntRange(min=1),
-    default=os.cpu_count() or 1,
+    default=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
     show_default="the number of cores",
     help="How many memory trials run at once; timed ones always run alone.",
 )
 @click.option("--retry-failed", is_flag=True, help="Run failed trials again.")
 @click.option("--mix", is_flag=True, help="Allow figures of another interpreter or machine in one store.")
 @_results_option
+@click.pass_obj
 def _run(
+    arguments: Sequence[str],
     experiments: tuple[str, ...],
     profile: str,
     settings: tuple[str, ...],
@@ -121,12 +153,12 @@ def _run(
         experiments=[load_experiment(name) for name in dict.fromkeys(names)],
         results_dir=results_dir,
         profile=profile,
-        overrides=dict(parse_levels(setting) for setting in settings),
+        overrides=_overrides(settings),
         replicates=replicates,
         jobs=jobs,
         retry_failed=retry_failed,
         mix=mix,
-        arguments=sys.argv[1:],
+        arguments=arguments,
     )
     with showing() as tell:
         summary = run(request, tell)
@@ -135,6 +167,15 @@ def _run(
         f"{summary.planned} trials: {summary.ok} run, {summary.finished_before} finished before, {failed} failed"
     )
     return _TRIALS_FAILED if failed else 0
+
+
+def _overrides(settings: Sequence[str]) -> dict[str, tuple[Level, ...]]:
+    overrides: dict[str, tuple[Level, ...]] = {}
+    for name, levels in map(parse_levels, settings):
+        if name in overrides:
+            raise UsageError(f"--set names {name} twice: give all its levels at once, as in --set {name}=A,B")
+        overrides[name] = levels
+    return overrides
 
 
 @_commands.command("report")
