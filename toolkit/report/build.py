@@ -85,7 +85,7 @@ def document(results_dir: str | Path, experiments: Mapping[str, Experiment]) -> 
         sections=tuple(sections),
         methods=methods(),
         glossary=GLOSSARY,
-        notes=tuple(str(damage) for damage in contents.damaged),
+        notes=tuple(f"Left out: {damage}" for damage in contents.damaged),
     )
 
 

@@ -1,0 +1,252 @@
+import re
+import shutil
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from toolkit.experiment import Experiment
+from toolkit.report import Figure, Finding
+from toolkit.report.build import document, write_report
+from toolkit.report.folder import replace_folder
+from toolkit.report.sections import ReportIncomplete
+from toolkit.store import BadStore, StoreUnwritable
+
+
+def _files(folder):
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def _workload(trial):
+    pass
+
+
+@pytest.fixture
+def small(make_results, tmp_path):
+    """A store of two cells, in `tmp_path`."""
+    make_results([{"n": 1}, {"n": 2}])
+    return tmp_path
+
+
+def test_the_report_has_every_part(report, experiments):
+    files = _files(report)
+    assert {"index.html", "report.md", "tables/required.csv"} <= set(files)
+    assert {Path(name).parts[0] for name in files} == {"index.html", "report.md", "figures", "tables"}
+    pictures = {Path(name).stem for name in files if name.startswith("figures/")}
+    assert {f"figures/{stem}.{kind}" for stem in pictures for kind in ("svg", "png")} <= set(files)
+    page = files["index.html"].decode()
+    for part in (
+        "Step 17.5: do weak output references",
+        "Ten iterations, as in the book, never reach the collector.",
+        "toolkit run step17_weak_references --profile default --set gc=default,off --replicates=3",
+        "Imaginary 2000",
+        "crash",
+        "exit code -11",
+        "Segmentation fault",
+        "2023-11-14 22:13",
+        "8 S, within 0.1 S",
+        "A figure without numbers. Not drawn: the store holds no resident trial with no_such_bytes here.",
+        "keeps alive",
+    ):
+        assert part in page
+    assert "never read" not in page
+
+
+def test_findings_come_before_sections_and_sections_in_the_order_of_the_scripts(report):
+    page = (report / "index.html").read_text(encoding="utf-8")
+    places = [
+        page.index(f'<section id="{anchor}"')
+        for anchor in (
+            "findings",
+            "required",
+            "step17_weak_references",
+            "step18_retain_grad",
+            "step18_no_grad",
+            "methods",
+        )
+    ]
+    assert places == sorted(places)
+
+
+def test_the_same_store_gives_the_same_bytes_in_any_folder(report, results_dir, experiments, tmp_path):
+    elsewhere = tmp_path / "an other\u2019s folder"
+    elsewhere.mkdir()
+    shutil.copy(results_dir / "results.db", elsewhere)
+    again = write_report(elsewhere, experiments).parent
+    assert _files(again) == _files(report)
+
+
+def test_nothing_on_the_page_needs_a_network_or_a_script(report):
+    page = (report / "index.html").read_text(encoding="utf-8")
+    assert "<script" not in page
+    links = re.findall(r'(?:href|src)="([^"]*)"', page)
+    assert not [link for link in links if re.match(r"\w+:(?!,)|//", link)]
+    targets = {link for link in links if not link.startswith(("#", "data:"))}
+    assert all((report / target).is_file() for target in targets)
+
+
+def test_every_id_on_the_page_is_there_once(report):
+    ids = re.findall(r'\sid="([^"]+)"', (report / "index.html").read_text(encoding="utf-8"))
+    assert len(ids) == len(set(ids))
+
+
+def test_names_of_files_are_safe_whatever_experiments_are_called(report):
+    names = [path.name for path in report.rglob("*")]
+    assert all(re.fullmatch(r"[A-Za-z0-9_.-]{1,75}", name) for name in names)
+    assert any(name.startswith("guest-") for name in names)
+
+
+def test_theory_that_does_not_hold_is_said_not_to_and_where(report):
+    page = (report / "index.html").read_text(encoding="utf-8")
+    theory = page[page.index("Does theory hold?") : page.index('<section id="required"')]
+    assert theory.count(">deviates<") == 2
+    assert "the furthest off is 137 pages, in step18_no_grad at enable_backprop=False, length=16" in theory
+
+
+def test_failures_are_listed_with_what_they_said(make_store, tmp_path, hostile):
+    message = "".join(f"line {line}\n" for line in range(99)) + hostile
+    with make_store(tmp_path) as store:
+        made = replace(store.outcome({}), status="crash", exit_code=-11, message=message)
+        store.add("loop", {"n": 1}, "resident", 0, made)
+    (section,) = document(tmp_path, {}).sections
+    (failure,) = section.failures
+    assert (failure.status, failure.exit_code) == ("crash", -11)
+    assert failure.trial == "n=1 (resident, replicate 0)"
+    assert failure.message.endswith(hostile)
+    assert failure.message.startswith("line 86\n")
+
+
+def test_a_script_that_raises_leaves_the_rest_of_the_report(small):
+    def figures(results):
+        yield Figure(name="good", title="Good", caption="", alt="", draw=None)
+        yield Figure(name="bad", title="Bad", caption="", alt="", draw=lambda: 1 / 0)
+        raise KeyError("no such level")
+
+    def findings(results):
+        yield Finding(sentence="Said before.")
+        raise LookupError("gone")
+
+    experiment = Experiment(_workload, {"n": [1, 2]}, figures=figures, findings=findings)
+    with pytest.warns(ReportIncomplete) as warned:
+        (section,) = document(small, {"many": experiment}).sections
+    assert len(warned) == 3
+    assert [finding.sentence for finding in section.findings] == ["Said before."]
+    assert [picture.title for picture in section.pictures] == ["Good"]
+    assert "Findings of many ended early: LookupError: gone" in section.notes
+    assert any("ZeroDivisionError" in note for note in section.notes)
+    assert section.tables
+
+
+def test_a_script_that_cannot_even_begin_is_named(small):
+    experiment = Experiment(_workload, {"n": [1, 2]}, findings=lambda results: 1 / 0)
+    with pytest.warns(ReportIncomplete, match="ZeroDivisionError"):
+        (section,) = document(small, {"many": experiment}).sections
+    assert section.findings == ()
+
+
+def test_an_experiment_without_figures_has_its_tables(small):
+    (section,) = document(small, {"many": Experiment(_workload, {"n": [2, 1]})}).sections
+    assert section.pictures == () and len(section.tables) == 1
+
+
+def test_a_script_that_has_not_run_is_not_in_the_report(small):
+    assert (
+        len(document(small, {"many": Experiment(_workload, {}), "other": Experiment(_workload, {})}).sections)
+        == 1
+    )
+
+
+def test_trials_with_older_constants_are_left_out_and_counted(make_store, tmp_path):
+    with make_store(tmp_path) as store:
+        for constant in (10, 20):
+            store.add(
+                "loop",
+                {"n": 1},
+                "resident",
+                0,
+                store.outcome({"peak_rss_bytes": constant}),
+                {"iterations": constant},
+            )
+    (section,) = document(tmp_path, {}).sections
+    assert section.notes[-1] == "1 older trial with other constants are not shown: iterations=10."
+    (medians,) = section.tables
+    assert [row[-1].median for row in medians.rows] == [20]
+
+
+def test_only_failures_make_a_report_too(make_store, tmp_path):
+    with make_store(tmp_path) as store:
+        store.add(
+            "loop",
+            {"n": 1},
+            "resident",
+            0,
+            replace(store.outcome({}), status="timeout", exit_code=None, message=""),
+        )
+    (section,) = document(tmp_path, {}).sections
+    assert section.failures[0].status == "timeout" and section.tables == ()
+    assert b"timeout" in write_report(tmp_path, {}).read_bytes()
+
+
+def test_a_run_without_trials_makes_a_report_that_says_so(make_store, tmp_path):
+    with make_store(tmp_path):
+        pass
+    assert b"none yet" in write_report(tmp_path, {}).read_bytes()
+
+
+def test_damaged_rows_are_named(small):
+    with sqlite3.connect(small / "results.db") as connection:
+        connection.execute("UPDATE trial SET metrics = '{}' WHERE id = 1")
+    connection.close()
+    (note,) = document(small, {}).notes
+    assert note.startswith("Left out: trial ")
+
+
+def test_a_new_report_takes_the_place_of_the_old_one(small):
+    page = write_report(small, {})
+    stale = page.parent / "figures" / "stale.svg"
+    stale.parent.mkdir(exist_ok=True)
+    stale.write_text("old")
+    assert write_report(small, {}) == page
+    assert not stale.exists()
+    assert sorted(path.name for path in small.iterdir() if not path.name.startswith("results.db")) == [
+        "report"
+    ]
+
+
+def test_a_bad_store_leaves_the_old_report_whole(small):
+    page = write_report(small, {})
+    before = _files(page.parent)
+    (small / "results.db").write_bytes(b"no database at all")
+    with pytest.raises(BadStore):
+        write_report(small, {})
+    assert _files(page.parent) == before
+
+
+def test_a_folder_that_cannot_be_written_leaves_the_old_one_whole(tmp_path):
+    folder = tmp_path / "report"
+    replace_folder(folder, {"a/b.txt": b"old"})
+    with pytest.raises(StoreUnwritable, match="report"):
+        replace_folder(folder, {"a": b"a file", "a/b.txt": b"and a folder of its name"})
+    assert _files(folder) == {"a/b.txt": b"old"}
+    assert [path.name for path in tmp_path.iterdir()] == ["report"]
+
+
+def test_a_folder_is_put_back_if_the_new_one_cannot_take_its_place(tmp_path, monkeypatch):
+    folder = tmp_path / "report"
+    replace_folder(folder, {"a.txt": b"old"})
+    rename = Path.rename
+
+    def refuse(path, target):
+        if path.name == "new":
+            raise OSError(28, "No space left on device")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(StoreUnwritable, match="No space left"):
+        replace_folder(folder, {"a.txt": b"new"})
+    assert _files(folder) == {"a.txt": b"old"}

@@ -1,0 +1,227 @@
+import re
+import warnings
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex
+
+from toolkit.report import style
+from toolkit.report.charts._canvas import _wrapped, shown
+from toolkit.report.charts.bars import bars
+from toolkit.report.charts.pauses import pauses
+from toolkit.report.charts.scaling import scaling
+from toolkit.report.charts.timeline import _within_steps, timeline
+from toolkit.report.charts.waiting import waiting
+
+WORDS = {"name": "figure", "title": "What is seen", "caption": "A word before."}
+KINDS = {
+    "bars": lambda results: bars(results, "peak_rss_bytes", "resident", **WORDS),
+    "scaling": lambda results: scaling(
+        results, "peak_traced_bytes", "traced", over="iterations", by=["references", "gc"], **WORDS
+    ),
+    "timeline": lambda results: timeline(results, where={"iterations": 400}, **WORDS),
+    "waiting": lambda results: waiting(results, **WORDS),
+    "waiting traced": lambda results: waiting(results, measure="traced", **WORDS),
+    "pauses": lambda results: pauses(results, **WORDS),
+}
+
+
+def _drawn(figure):
+    with style.applied("salt"), warnings.catch_warnings(action="error"):
+        drawing = figure.draw()
+        FigureCanvasAgg(drawing).draw()
+    return drawing
+
+
+@pytest.fixture(params=KINDS)
+def figure(request, results):
+    return KINDS[request.param](results["step17_weak_references"])
+
+
+def test_each_kind_says_in_words_what_it_shows(figure):
+    assert (figure.name, figure.title) == ("figure", "What is seen")
+    assert figure.caption.startswith("A word before. ")
+    assert "strong" in figure.alt
+    assert re.search(r"\d", figure.alt)
+
+
+def test_each_kind_is_drawn_without_a_warning_and_inside_its_frame(figure):
+    drawing = _drawn(figure)
+    frame = drawing.bbox
+    for artist in (drawing._suptitle, *drawing.legends, *(axes.xaxis.label for axes in drawing.axes)):
+        box = artist.get_window_extent()
+        assert frame.x0 - 1 <= box.x0 and box.x1 <= frame.x1 + 1
+        assert frame.y0 - 1 <= box.y0 and box.y1 <= frame.y1 + 1
+
+
+def test_no_legend_covers_data(figure):
+    drawing = _drawn(figure)
+    for legend in drawing.legends:
+        for axes in drawing.axes:
+            assert not axes.get_window_extent().overlaps(legend.get_window_extent())
+
+
+def test_drawing_leaves_the_settings_of_matplotlib_as_they_were(figure):
+    before = dict(matplotlib.rcParams)
+    _drawn(figure)
+    assert dict(matplotlib.rcParams) == before
+
+
+def test_the_prediction_is_drawn_under_the_measurement_and_wider(results):
+    figure = scaling(
+        results["step18_retain_grad"],
+        "peak_traced_bytes",
+        "traced",
+        over="length",
+        by=["retain_grad"],
+        **WORDS,
+    )
+    (axes,) = _drawn(figure).axes[:1]
+    wide = [line for line in axes.lines if line.get_linewidth() == style.PREDICTED_LINE["linewidth"]]
+    narrow = [line for line in axes.lines if line not in wide]
+    assert len(wide) == len(narrow) == 2
+    assert max(line.zorder for line in wide) < min(line.zorder for line in narrow)
+    assert list(wide[1].get_ydata()) == [800_000 * (2 * k + 2) for k in (1, 2, 4, 8, 16)]
+
+
+def test_the_bar_of_the_prediction_is_drawn_first_and_wider(results):
+    (axes,) = _drawn(bars(results["step18_retain_grad"], "peak_rss_bytes", "resident", **WORDS)).axes[:1]
+    under, over = axes.containers
+    assert under[0].get_height() > over[0].get_height()
+    assert under[0].zorder <= over[0].zorder
+
+
+def test_lines_differ_in_more_than_colour(results):
+    figure = scaling(
+        results["step17_weak_references"],
+        "peak_traced_bytes",
+        "traced",
+        over="iterations",
+        by=["references", "gc"],
+        **WORDS,
+    )
+    lines = [line for line in _drawn(figure).axes[0].lines if line.get_marker() != "None"]
+    assert len(lines) == 4
+    assert len({line.get_color() for line in lines}) == len({line.get_marker() for line in lines}) == 4
+    assert len({str(style.line(place)["linestyle"]) for place in range(6)}) == 6
+
+
+def test_arrays_are_counted_beside_bytes(results):
+    figure = bars(results["step18_retain_grad"], "peak_rss_bytes", "resident", **WORDS)
+    (axes,) = _drawn(figure).axes
+    (second,) = axes.child_axes
+    assert second.get_xlabel() == "arrays (S)"
+    assert second.get_xlim() == pytest.approx([end / 800_000 for end in axes.get_xlim()])
+
+
+def test_axes_have_human_units(results):
+    figure = timeline(results["step17_weak_references"], where={"iterations": 400, "gc": "default"}, **WORDS)
+    (axes,) = _drawn(figure).axes
+    assert axes.get_ylabel() == "resident bytes (MiB)"
+    ticks = [label.get_text() for label in axes.get_yticklabels()]
+    assert "100" in ticks and "200" in ticks
+
+
+def test_every_collection_is_marked_on_its_line(results):
+    one = results["step17_weak_references"]
+    figure = timeline(one, where={"iterations": 400, "gc": "default", "references": "strong"}, **WORDS)
+    (axes,) = _drawn(figure).axes
+    (marks,) = [line for line in axes.lines if line.get_marker() == "v"]
+    (cell,) = one.cells(
+        "peak_rss_bytes", "resident", where={"iterations": 400, "gc": "default", "references": "strong"}
+    )
+    assert len(marks.get_xdata()) == cell.trial.metrics["gc_collections_count"] == 5
+    # The readings fall after each mark: it stands at the top of the saw's tooth.
+    readings = one.series(cell.trial)["event_rss_bytes"]
+    assert min(marks.get_ydata()) > max(readings) / 2
+
+
+def test_events_are_spread_over_their_step():
+    steps = np.array([0, 0, 1, 1, 1, 1, 4])
+    assert _within_steps(steps).tolist() == [0.5, 1.0, 1.25, 1.5, 1.75, 2.0, 5.0]
+    assert _within_steps(np.array([-1, -1])).tolist() == [-0.5, 0.0]
+
+
+def test_the_parts_of_what_waits_add_up(results):
+    figure = waiting(results["step17_reference_counting"], **WORDS)
+    assert "garbage awaiting collection" in figure.alt
+    (axes,) = _drawn(figure).axes
+    _, *parts = axes.containers
+    ends = [patch.get_x() + patch.get_width() for patch in parts[-1]]
+    wanted = [
+        cell.estimate.median
+        for cell in results["step17_reference_counting"].cells("end_rss_bytes", "resident")
+    ]
+    assert ends == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("kind", [bars, scaling])
+def test_what_cannot_be_drawn_says_what_is_missing(results, kind):
+    extra = {"over": "iterations"} if kind is scaling else {}
+    figure = kind(results["step17_weak_references"], "no_such_bytes", "resident", **extra, **WORDS)
+    assert figure.draw is None
+    assert figure.alt == "Not drawn: the store holds no resident trial with no_such_bytes here."
+
+
+@pytest.mark.parametrize("kind", [timeline, waiting, pauses])
+def test_what_has_no_series_or_readings_is_not_drawn(results, kind):
+    assert kind(results["guest"], **WORDS).draw is None
+
+
+def test_many_cells_are_cut_and_counted(make_results):
+    many = make_results({"n": n} for n in range(50))
+    figure = bars(many, "peak_rss_bytes", "resident", **WORDS)
+    assert "The first 40 of 50 cells" in figure.caption
+    assert len(_drawn(figure).axes[0].get_yticks()) == 40
+
+
+def test_hostile_labels_are_drawn_as_they_stand(results, hostile):
+    figure = bars(results["guest"], "peak_rss_bytes", "resident", name="x", title=hostile, caption=hostile)
+    labels = [label.get_text() for label in _drawn(figure).axes[0].get_yticklabels()]
+    assert any("</script><b>" in label for label in labels)
+    assert "_hidden" in labels
+
+
+def test_a_label_that_the_font_cannot_draw_is_marked():
+    assert shown("a\u202e한\n$x$") == "a\ufffd\ufffd\ufffd$x$"
+    assert len(shown("x" * 300)) == 64
+
+
+def test_a_label_breaks_between_factors():
+    assert _wrapped("references=strong, gc=default, iterations=400") == [
+        "references=strong, gc=default",
+        "iterations=400",
+    ]
+
+
+def test_every_colour_of_the_style_has_one_on_a_dark_ground(results):
+    for kind in KINDS.values():
+        drawing = _drawn(kind(results["step17_weak_references"]))
+        for axes in drawing.axes:
+            for line in axes.lines:
+                assert to_hex(line.get_color()) in style.ON_DARK
+            for patch in axes.patches:
+                assert to_hex(patch.get_facecolor()) in style.ON_DARK
+
+
+def _luminance(color):
+    channels = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return np.dot(linear, [0.2126, 0.7152, 0.0722])
+
+
+def _contrast(one, other):
+    """The contrast ratio of the Web Content Accessibility Guidelines 2.2."""
+    lighter, darker = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def test_text_and_lines_stand_out_from_both_grounds():
+    for text in (style.INK, style.MUTED):
+        assert _contrast(text, style.PAPER) >= 4.5
+        assert _contrast(style.ON_DARK[text], style.ON_DARK[style.PAPER]) >= 4.5
+    for line in style.SERIES:
+        assert _contrast(line, style.PAPER) >= 2
+        assert _contrast(style.ON_DARK[line], style.ON_DARK[style.PAPER]) >= 4.5

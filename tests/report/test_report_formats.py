@@ -1,0 +1,189 @@
+import csv
+import io
+import re
+from html.parser import HTMLParser
+
+import pytest
+from markdown_it import MarkdownIt
+
+from toolkit.analysis.statistics import Estimate
+from toolkit.report import Column, Document, Failure, Finding, Method, Picture, Section, Table
+from toolkit.report.formats import csv as csv_format
+from toolkit.report.formats import html, markdown
+
+LABELS = [
+    "</script><script>alert(1)</script>",
+    "a|b`c`*d*_e_~f~$g$#h",
+    "[link](javascript:alert(1)) ![x](http://example.org/x.png)",
+    "one\ntwo\n\n# three\n- four",
+    "&lt;&amp;&#60;",
+    '"quoted" \'single\' onmouseover="x"',
+    "{{ 7 * 7 }} {% raw %}",
+    "-",
+    "---",
+    "1. first",
+    "+ plus",
+    "> quotation",
+    "=SUM(A1:A9)",
+    "turned\u202eright",
+    "x" * 300,
+]
+
+
+def _document(label):
+    table = Table(
+        stem="table",
+        title=label,
+        columns=(
+            Column(heading=label, name=label),
+            Column(heading="peak", name="peak_bytes", unit="bytes"),
+            Column(heading="off", name="off_pages", unit="pages", signed=True),
+        ),
+        rows=(
+            (label, Estimate(4096.0, 4096.0, 8192.0, 3), 1),
+            (True, Estimate(5.0, None, None, 1), None),
+            (5, None, -2),
+        ),
+    )
+    finding = Finding(sentence=label, status="deviates")
+    picture = Picture(
+        stem="figure", title=label, caption=label, alt=label, svg="<svg/>", inline_svg="<svg></svg>"
+    )
+    missing = Picture(stem="missing", title=label, caption=label, alt=label)
+    section = Section(
+        anchor="section",
+        experiment=label,
+        title=label,
+        question=(label,),
+        method=((label, label),),
+        machine=((label, label),),
+        findings=(finding,),
+        headlines=(finding,),
+        pictures=(picture, missing),
+        tables=(table,),
+        failures=(Failure(trial=label, status=label, exit_code=-9, message=f"{label}\n```\n{label}"),),
+        notes=(label,),
+        commands=(label,),
+    )
+    return Document(
+        title=label,
+        facts=((label, label),),
+        findings=(finding,),
+        required=table,
+        sections=(section,),
+        methods=(Method(probe=label, rows=((label, label),)),),
+        glossary=((label, label),),
+        notes=(label,),
+    )
+
+
+class _Page(HTMLParser):
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.text, self.attributes = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def _seen(label):
+    return label.replace("\u202e", "\ufffd")
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_a_page_shows_every_label_as_it_stands(label):
+    page = _Page(html.render(_document(label))["index.html"].decode())
+    plain = _Page(html.render(_document("plain"))["index.html"].decode())
+    assert page.tags == plain.tags
+    assert {name for name, _ in page.attributes} == {name for name, _ in plain.attributes}
+    shown = [text for text in page.text if _seen(label) in text]
+    assert len(shown) >= sum("plain" in text for text in plain.text)
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_markdown_shows_every_label_as_it_stands(label):
+    parser = MarkdownIt("commonmark").enable("table")
+    tokens = parser.parse(markdown.render(_document(label))["report.md"].decode())
+    plain = parser.parse(markdown.render(_document("plain"))["report.md"].decode())
+    assert [token.type for token in tokens] == [token.type for token in plain]
+    words = " ".join(_seen(label).split())
+    assert sum(words in line for line in _lines(tokens)) >= sum("plain" in line for line in _lines(plain))
+
+
+def _lines(tokens):
+    return [_text_of(token) for token in tokens if token.type == "inline"]
+
+
+def _text_of(token):
+    """The words of a line as a reader sees them, those of pictures included."""
+    if token.children:
+        assert {child.type for child in token.children} <= {
+            "text",
+            "text_special",
+            "strong_open",
+            "strong_close",
+            "link_open",
+            "link_close",
+            "html_inline",
+            "image",
+        }
+        assert all(
+            child.content == '<a id="section">' or child.content == "</a>"
+            for child in token.children
+            if child.type == "html_inline"
+        )
+        return "".join(_text_of(child) if child.children else child.content for child in token.children)
+    return token.content
+
+
+def test_a_block_of_code_is_fenced_by_more_than_it_holds():
+    assert markdown.fenced("a\n`````\nb") == "``````\na\n`````\nb\n``````"
+    assert markdown.fenced("plain") == "```\nplain\n```"
+
+
+@pytest.mark.parametrize("label", LABELS)
+def test_csv_gives_every_value_back(label):
+    text = csv_format.render(_document(label))["tables/table.csv"].decode()
+    head, *rows = csv.reader(io.StringIO(text, newline=""))
+    guard = "'" if label[0] in "=+-@" else ""
+    assert head == [
+        guard + label,
+        "peak_bytes",
+        "peak_low_bytes",
+        "peak_high_bytes",
+        "peak_bytes_readings_count",
+        "off_pages",
+    ]
+    assert rows == [
+        [guard + label, "4096", "4096", "8192", "3", "1"],
+        ["True", "5", "", "", "1", ""],
+        ["5", "", "", "", "", "-2"],
+    ]
+
+
+def test_the_formats_write_into_folders_of_their_own():
+    document = _document("plain")
+    assert set(html.render(document)) == {"index.html"}
+    assert set(markdown.render(document)) == {"report.md"}
+    assert set(csv_format.render(document)) == {"tables/table.csv"}
+
+
+def test_links_lead_to_files_and_places_that_are_there():
+    page = html.render(_document("plain"))["index.html"].decode()
+    ids = set(re.findall(r'id="([^"]+)"', page))
+    links = set(re.findall(r'href="([^"]+)"', page))
+    assert {link[1:] for link in links if link.startswith("#")} <= ids
+    files = {"tables/table.csv", "figures/figure.svg", "figures/figure.png", "data:,"}
+    assert {link for link in links if not link.startswith("#")} == files
+
+
+def test_an_empty_report_is_a_report():
+    empty = Document(title="Nothing yet")
+    assert b"Nothing yet" in html.render(empty)["index.html"]
+    assert b"Nothing yet" in markdown.render(empty)["report.md"]
+    assert csv_format.render(empty) == {}

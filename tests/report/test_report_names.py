@@ -1,0 +1,53 @@
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from toolkit.report.names import unique_stems, visible
+
+LABELS = st.text(st.characters(), max_size=40)
+
+
+@given(st.lists(LABELS, max_size=20))
+def test_names_of_files_are_safe_and_differ_in_more_than_case(labels):
+    stem = unique_stems()
+    names = [stem(label) for label in labels]
+    assert len({name.lower() for name in names}) == len(names)
+    assert all(re.fullmatch(r"[A-Za-z0-9_-]{1,70}", name) for name in names)
+    assert not any("--" in name for name in names)
+
+
+@pytest.mark.parametrize(
+    ("label", "name"),
+    [
+        ("step17_weak_references", "step17_weak_references"),
+        ("../../etc/passwd", "etc-passwd"),
+        ("a/b\\c:d", "a-b-c-d"),
+        ("é\u202ex", "ex"),
+        ("한국어", "unnamed"),
+        ("", "unnamed"),
+        ("-rf", "rf"),
+        ("x" * 300, "x" * 60),
+    ],
+)
+def test_a_name_keeps_what_is_safe_of_its_label(label, name):
+    assert unique_stems()(label) == name
+
+
+def test_a_label_that_comes_again_gets_another_name():
+    stem = unique_stems()
+    assert [stem("peak"), stem("Peak"), stem("peak")] == ["peak", "Peak-2", "peak-3"]
+
+
+@given(LABELS)
+def test_whatever_is_visible_can_be_written_and_read(label):
+    shown = visible(label)
+    assert shown.encode().decode() == shown
+    assert visible(shown) == shown
+    assert len(shown) == len(label)
+
+
+def test_what_hides_or_turns_text_is_marked():
+    assert visible("a\u202eb\x00c\ud800d\ufffee\n\tf") == "a\ufffdb\ufffdc\ufffdd\ufffde\n\tf"
+    assert visible("Schrödinger 17 − 18 한국어") == "Schrödinger 17 − 18 한국어"
