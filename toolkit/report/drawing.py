@@ -34,8 +34,12 @@ def picture(figure: Figure, stem: str) -> Picture:
     svg, png, inline = io.StringIO(), io.BytesIO(), io.StringIO()
     with style.applied(stem):
         drawing = figure.draw()
-        drawing.savefig(svg, format="svg")
         drawing.savefig(png, format="png", dpi=_PIXELS_PER_INCH, metadata={"Software": None})
+        # The layout is the same for both files; to find it is the most costly part of drawing.
+        layout = drawing.get_layout_engine()
+        drawing.set_layout_engine(None)
+        drawing.savefig(svg, format="svg")
+        drawing.set_layout_engine(layout)
         # On a page the title is text, which breaks into lines where the page is narrow.
         drawing.suptitle("")
         drawing.savefig(inline, format="svg")
