@@ -9,12 +9,12 @@ from toolkit.probes import Datasheet, Moment, Position
 DATASHEET = Datasheet(
     includes="every collection between start and stop, also one that the workload asks for",
     excludes="collections before the start and after the workload has returned",
-    keeps_alive="four numbers for each collection, in arrays that the collector does not track",
+    keeps_alive="four numbers for each collection, in four arrays",
     unit="counts and seconds",
     error="0 for counts; a pause includes about 1 us of the probe's own",
     cost="about 1 us for each collection",
     exact_on="CPython",
-    disturbs="nothing: it makes no object that the collector counts",
+    disturbs="nothing: between start and stop it makes no object that the collector counts",
 )
 
 
@@ -25,6 +25,7 @@ class Collector:
 
     def __init__(self, position: Position) -> None:
         self._position = position
+        self._callback = self._hear  # made here, because a bound method is an object that the collector counts
         self._began = 0.0
         self._clear()
 
@@ -37,11 +38,11 @@ class Collector:
     def start(self) -> None:
         """Listen to the collector."""
         self._clear()
-        gc.callbacks.append(self._hear)
+        gc.callbacks.append(self._callback)
 
     def stop(self) -> None:
         """Listen no more."""
-        gc.callbacks.remove(self._hear)
+        gc.callbacks.remove(self._callback)
 
     def observe(self) -> None:
         """Do nothing: it takes no readings on the way."""
@@ -67,7 +68,7 @@ class Collector:
                 for generation in range(3)
             },
             "gc_collected_count": sum(self._collected),
-            "gc_pause_total_seconds": sum(self._pauses),
+            "gc_pause_total_seconds": sum(self._pauses, start=0.0),
             "gc_pause_max_seconds": max(self._pauses, default=0.0),
         }
 

@@ -1,0 +1,34 @@
+"""What the tests of the probes share."""
+
+from textwrap import dedent
+
+import pytest
+
+from toolkit.planning import load_experiment, plan
+from toolkit.probes import Position
+from toolkit.trials.supervisor import supervise
+
+
+@pytest.fixture
+def position():
+    return Position()
+
+
+@pytest.fixture
+def measured(tmp_path):
+    """Return a function that runs the body of a workload as a trial and returns its outcome."""
+
+    def run(body, measure):
+        script = tmp_path / "probed.py"
+        lines = dedent(body).strip().splitlines()
+        script.write_text(
+            "import mmap\nimport numpy as np\nfrom toolkit import Experiment, Variable, square\n\n"
+            + "\n    ".join(["def workload(trial):", *lines])
+            + f"\n\nEXPERIMENT = Experiment(workload, factors={{}}, measures=[{measure!r}])\n"
+        )
+        (trial,) = plan(load_experiment(str(script)), replicates=1)
+        outcome = supervise(trial)
+        assert outcome.status == "ok", outcome.message
+        return outcome
+
+    return run

@@ -1,0 +1,69 @@
+"""The contract: every module of the folder is a probe or a watcher and says what it is worth."""
+
+import json
+from dataclasses import fields
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+
+import pytest
+
+import toolkit.probes
+from toolkit.probes import MOMENTS, Datasheet
+from toolkit.trials.child import PROBES
+
+MODULES = {
+    module.name: import_module(f"toolkit.probes.{module.name}")
+    for module in iter_modules(toolkit.probes.__path__)
+    if not module.name.startswith("_")
+}
+UNITS = ("_bytes", "_count", "_seconds")
+
+each_module = pytest.mark.parametrize("name", MODULES)
+each_probe = pytest.mark.parametrize("name", [name for name in MODULES if hasattr(MODULES[name], "PROBE")])
+
+
+def test_the_folder_is_found():
+    assert {"clock", "collector", "events", "resident", "sampled", "traced"} <= MODULES.keys()
+
+
+@each_module
+def test_a_module_offers_a_probe_or_a_watcher(name):
+    assert hasattr(MODULES[name], "PROBE") != hasattr(MODULES[name], "WATCHER")
+
+
+@each_module
+def test_a_module_says_what_its_readings_are_worth(name):
+    datasheet = MODULES[name].DATASHEET
+    assert isinstance(datasheet, Datasheet)
+    assert all(getattr(datasheet, field.name).strip() for field in fields(Datasheet))
+
+
+@each_module
+def test_a_module_has_its_test(name):
+    assert (Path(__file__).parent / f"test_{name}_probe.py").is_file()
+
+
+def test_the_child_knows_no_probe_that_is_not_there():
+    assert set().union(*PROBES.values()) <= MODULES.keys()
+
+
+@each_probe
+def test_a_probe_yields_what_json_and_the_store_can_hold(name, position):
+    probe = MODULES[name].PROBE(position)
+    for _ in range(2):  # The warm-up of a trial goes through it before the trial does.
+        probe.start()
+        probe.observe()
+        probe.stop()
+        for moment in MOMENTS:
+            probe.read(moment)
+        metrics, series = probe.metrics(), probe.series()
+
+    assert isinstance(probe.exact, bool)
+    assert metrics
+    assert all(metric.endswith(UNITS) for metric in metrics)
+    assert all(
+        type(value) is (float if metric.endswith("_seconds") else int) for metric, value in metrics.items()
+    )
+    assert len({len(values) for values in series.values()}) <= 1
+    assert json.loads(json.dumps([metrics, series], allow_nan=False)) == [metrics, series]
