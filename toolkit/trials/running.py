@@ -1,5 +1,6 @@
 """What a workload is given: its random generator, its steps, and a place for metrics of its own."""
 
+import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -42,13 +43,13 @@ class RunningTrial:
             When a value is no Python number, or one in bytes or counts is no int: ``float(...)`` or ``int(...)``
             makes one of a numpy scalar.
         ValueError
-            When a value is infinite, not a number, or beyond 64 bits.
+            When a value is infinite, not a number, or an int beyond 64 bits.
         """
         for name, value in metrics.items():
             whole = name.endswith(("_bytes", "_count"))
             if type(value) is not int and (whole or type(value) is not float):
                 wanted = "an int" if whole else "an int or a float"
                 raise TypeError(f"metric {name} must be {wanted}, not {type(value).__name__}")
-            if not -(2**63) <= value < 2**63:
-                raise ValueError(f"metric {name} must be finite and fit 64 bits, not {value}")
+            if not (math.isfinite(value) if type(value) is float else -(2**63) <= value < 2**63):
+                raise ValueError(f"metric {name} must be finite and, if an int, fit 64 bits, not {value}")
         self.recorded.update(metrics)
