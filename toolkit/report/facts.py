@@ -56,8 +56,10 @@ def _told(name: str, value: Any) -> str:
         return ", ".join(f"{key}={one}" for key, one in value.items())
     if isinstance(value, list):
         return ", ".join(_told(name, one) for one in value)
-    if isinstance(value, int | float):
-        return text(value, unit_of(name)) if unit_of(name) else f"{value}"
+    if isinstance(value, int | float) and unit_of(name):
+        return text(value, unit_of(name))
+    if isinstance(value, float):
+        return f"{value:.3g}"
     return "" if value is None else str(value)
 
 

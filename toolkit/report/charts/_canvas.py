@@ -26,7 +26,7 @@ def canvas(title: str, height: float = 3.5) -> tuple[Drawing, Axes]:
     drawing = Drawing(figsize=(_WIDTH_INCHES, height), layout="constrained")
     axes = drawing.add_subplot()
     heading = drawing.suptitle(
-        textwrap.fill(shown(title, 400), _TITLE_CHARACTERS), x=0, ha="left", weight="bold", size=10.5
+        textwrap.fill(shown(title, 400), _TITLE_CHARACTERS), x=0.01, ha="left", weight="bold", size=10.5
     )
     heading.set_linespacing(1.25)
     return drawing, axes
