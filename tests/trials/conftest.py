@@ -2,6 +2,8 @@
 
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from textwrap import dedent
 
 import psutil
@@ -12,7 +14,7 @@ from toolkit.trials.supervisor import supervise
 
 #: What every script begins with; FOLDER is a folder of the test's own.
 HEAD = """
-import ctypes, os, signal, subprocess, sys, time
+import ctypes, os, resource, signal, subprocess, sys, time
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +22,41 @@ import numpy as np
 from toolkit import Experiment, Variable, square
 
 FOLDER = {folder!r}
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def sleep_in_a_grandchild(code="import time; time.sleep(600)"):
+def sleep_in_a_grandchild():
     # FOLDER among its arguments lets the test find it.
-    return subprocess.Popen([sys.executable, "-S", "-c", code, FOLDER])
+    return subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(600)", FOLDER])
 
 
 """
+NOT_FOR_WORKLOADS = {
+    "gc",
+    "malloc",
+    "python",
+    "engine",
+    "references",
+    "traversal",
+    "retain_grad",
+    "enable_backprop",
+}
+
+
+@contextmanager
+def leaving_nothing(folder):
+    """Prove that what runs inside leaves neither a process that knows of `folder` nor a file of its own."""
+    temporary = folder / "temporary"
+    temporary.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(temporary))
+        yield
+    assert list(temporary.iterdir()) == []
+    # What was killed may take a moment to go.
+    deadline = time.monotonic() + 5
+    while left := processes_of(folder):
+        assert time.monotonic() < deadline, [process.cmdline() for process in left]
+        time.sleep(0.02)
 
 
 def processes_of(folder):
@@ -40,23 +69,7 @@ def processes_of(folder):
     return found
 
 
-@pytest.fixture
-def nothing_left(tmp_path, monkeypatch):
-    temporary = tmp_path / "temporary"
-    temporary.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
-    yield
-    assert list(temporary.iterdir()) == []
-    left = processes_of(tmp_path)
-    # A process that was killed may take a moment to go.
-    _, alive = psutil.wait_procs(left, timeout=2)
-    for process in alive:
-        process.kill()
-    assert not alive
-
-
-@pytest.fixture
-def make_trial(tmp_path, nothing_left):
+def trials_in(folder):
     """Return a function that makes a trial of a workload, of which it is given the body."""
     made = []
 
@@ -65,10 +78,10 @@ def make_trial(tmp_path, nothing_left):
         keywords = [name for name in levels if name not in NOT_FOR_WORKLOADS]
         signature = ", ".join(["trial", *(["*", *keywords] if keywords else [])])
         lines = "\n    ".join(dedent(body).strip().splitlines())
-        script = tmp_path / f"script{len(made)}.py"
+        script = folder / f"script{len(made)}.py"
         made.append(script)
         script.write_text(
-            HEAD.format(folder=str(tmp_path))
+            HEAD.format(folder=str(folder))
             + f"def workload({signature}):\n    {lines}\n\n\nEXPERIMENT = Experiment(workload, factors={{}})\n"
         )
         return Trial(
@@ -86,16 +99,10 @@ def make_trial(tmp_path, nothing_left):
     return make
 
 
-NOT_FOR_WORKLOADS = (
-    "gc",
-    "malloc",
-    "python",
-    "engine",
-    "references",
-    "traversal",
-    "retain_grad",
-    "enable_backprop",
-)
+@pytest.fixture
+def make_trial(tmp_path):
+    with leaving_nothing(tmp_path):
+        yield trials_in(tmp_path)
 
 
 @pytest.fixture
@@ -106,6 +113,20 @@ def run(make_trial):
         return supervise(make_trial(body, measure, **settings))
 
     return run_one
+
+
+@pytest.fixture(scope="module")
+def side_by_side(tmp_path_factory):
+    """Return a function that runs many trials at once, given the settings of each by name."""
+    folder = tmp_path_factory.mktemp("trials")
+    make = trials_in(folder)
+
+    def run_all(settings):
+        trials = [make(**one) for one in settings.values()]
+        with leaving_nothing(folder), ThreadPoolExecutor(4) as executor:
+            return dict(zip(settings, executor.map(supervise, trials), strict=True))
+
+    return run_all
 
 
 @pytest.fixture
