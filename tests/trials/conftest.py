@@ -47,7 +47,7 @@ NOT_FOR_WORKLOADS = {
 def leaving_nothing(folder):
     """Prove that what runs inside leaves neither a process that knows of `folder` nor a file of its own."""
     temporary = folder / "temporary"
-    temporary.mkdir()
+    temporary.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tempfile, "tempdir", str(temporary))
         yield

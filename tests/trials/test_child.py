@@ -1,0 +1,204 @@
+"""The child: what it loads, in which order it works, and that it goes when its supervisor does."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+import toolkit
+from toolkit.trials import MEASURES
+from toolkit.trials.child import PROBES, load_script
+from toolkit.trials.supervisor import supervise
+
+REPOSITORY = Path(toolkit.__file__).parents[1]
+#: What a trial never loads: for storing, drawing, parsing and watching from outside.
+HEAVY = {
+    "pandas", "matplotlib", "jinja2", "sqlite3", "scipy", "click", "rich", "psutil", "memory_profiler", "pyarrow",
+    "git", "asyncio", "concurrent", "multiprocessing",
+}  # fmt: skip
+FOLDERS_NEEDED = {"core", "probes", "engines", "trials", "experiment"}
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory, side_by_side):
+    folder = tmp_path_factory.mktemp("loaded")
+    body = "import json; Path(into).write_text(json.dumps(sorted(sys.modules)))"
+    outcomes = side_by_side(
+        {
+            measure: {"body": body, "measure": measure, "constants": {"into": str(folder / measure)}}
+            for measure in MEASURES
+        }
+    )
+    assert {outcome.status for outcome in outcomes.values()} == {"ok"}
+    return {measure: set(json.loads((folder / measure).read_text())) for measure in MEASURES}
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_a_trial_loads_nothing_heavy(loaded, measure):
+    assert not HEAVY & {name.partition(".")[0] for name in loaded[measure]}
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_a_trial_loads_of_the_toolkit_only_what_measures(loaded, measure):
+    own = {name.split(".")[1] for name in loaded[measure] if name.startswith("toolkit.")}
+    assert own <= FOLDERS_NEEDED
+    probes = {name for name in loaded[measure] if name.startswith("toolkit.probes.") and "._" not in name}
+    # The module of the traced probe is loaded for the copy's sake too.
+    assert probes == {f"toolkit.probes.{probe}" for probe in {*PROBES[measure], "traced"}}
+    assert {name for name in loaded[measure] if name.startswith("toolkit.engines.")} == {
+        "toolkit.engines.core"
+    }
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_every_measure_has_the_metrics_of_the_design(run, measure):
+    outcome = run("return np.ones(n)", measure, factors={"n": 100_000})
+    wanted = {"gc_collections_count", "gc_collected_count", "gc_pause_total_seconds", "gc_pause_max_seconds"}
+    wanted |= {"wall_seconds", "cpu_seconds", "garbage_objects_count"}
+    wanted |= {
+        "resident": {"baseline_rss_bytes", "peak_rss_bytes", "end_rss_bytes", "dropped_rss_bytes"},
+        "traced": {"peak_traced_bytes", "peak_traced_total_bytes", "calls_count", "backward_steps_count"},
+        "timed": set(),
+    }[measure]
+    assert wanted <= outcome.metrics.keys()
+    conditions = outcome.conditions
+    assert conditions["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert conditions["numpy"] == np.__version__
+    assert conditions["engine_version"] == toolkit.__version__
+    assert conditions["exact_probe"] is True
+    assert {"gc_threshold0", "gc_threshold1", "gc_threshold2", "page_bytes"} <= conditions.keys()
+
+
+def test_the_result_is_held_until_the_end_is_read_and_cycles_until_they_are_collected(run):
+    outcome = run(
+        """
+        def cycle():
+            held = [np.zeros(1000)]
+            held.append(held)
+        cycle()
+        return np.zeros(100_000)
+        """,
+        "traced",
+        factors={"gc": "off"},
+    )
+    assert outcome.metrics["end_traced_bytes"] == 808_000
+    assert outcome.metrics["dropped_traced_bytes"] == 8000
+    assert outcome.metrics["collected_traced_bytes"] == 0
+    # The list, the function, its cell and what belongs to them.
+    assert outcome.metrics["garbage_objects_count"] >= 1
+    assert outcome.metrics["gc_collections_count"] == 0
+
+
+def test_the_copy_starts_from_the_state_of_its_original(run):
+    outcome = run("trial.record(draw=float(trial.rng.random())); return np.zeros(1000)", "traced", seed=3)
+    assert outcome.metrics["draw"] == np.random.default_rng(3).random()
+    assert outcome.metrics["peak_traced_total_bytes"] > outcome.metrics["peak_traced_bytes"] == 8000
+
+
+@pytest.mark.parametrize(("level", "collected"), [("default", True), ("off", False)])
+def test_the_factor_gc_holds_during_the_workload(run, level, collected):
+    outcome = run(
+        """
+        import gc
+        trial.record(enabled_count=int(gc.isenabled()))
+        for _ in range(5000):
+            cycle = []
+            cycle.append(cycle)
+        """,
+        "traced",
+        factors={"gc": level},
+    )
+    assert (outcome.metrics["gc_collections_count"] > 0) is collected
+    assert bool(outcome.metrics["enabled_count"]) is collected
+    if not collected:
+        assert outcome.metrics["garbage_objects_count"] == 5000
+
+
+def test_the_same_trial_gives_the_same_bytes(side_by_side):
+    body = (
+        "for _ in range(3):\n    x = Variable(trial.rng.standard_normal(20_000))\n    y = square(x)\nreturn y"
+    )
+    outcomes = side_by_side({replicate: {"body": body, "measure": "resident"} for replicate in range(4)})
+    peaks = {outcome.metrics["peak_rss_bytes"] for outcome in outcomes.values()}
+    assert len(peaks) == 1
+
+
+DYING = """
+import os, sys, threading, time
+from toolkit.planning import load_experiment, plan
+from toolkit.trials.supervisor import supervise
+
+for trial in plan(load_experiment(sys.argv[1]), replicates=1):
+    threading.Thread(target=supervise, args=(trial,)).start()
+"""
+
+
+def test_no_trial_outlives_a_supervisor_that_is_killed(make_trial, tmp_path, eventually):
+    trial = make_trial("(Path(FOLDER) / f'{os.getpid()}.pid').touch(); time.sleep(600)")
+    supervisor = subprocess.Popen(
+        [sys.executable, "-c", DYING, trial.script],
+        cwd=REPOSITORY,
+        env={"TMPDIR": str(tmp_path / "temporary")},
+    )
+    # The traced trial runs the workload in a copy of itself first.
+    eventually(lambda: len(list(tmp_path.glob("*.pid"))) == 3)
+    processes = [psutil.Process(int(path.stem)) for path in tmp_path.glob("*.pid")]
+    supervisor.send_signal(signal.SIGKILL)
+    supervisor.wait()
+    eventually(lambda: all(not one.is_running() or one.status() == psutil.STATUS_ZOMBIE for one in processes))
+    for folder in (tmp_path / "temporary").glob("trial-*"):
+        for file in folder.iterdir():
+            file.unlink()
+        folder.rmdir()
+
+
+def test_no_trial_starts_after_its_supervisor_has_gone(make_trial, tmp_path):
+    trial = make_trial("(Path(FOLDER) / 'ran').touch()")
+    spec = tmp_path / "spec.json"
+    stranger = 2**22 + 1
+    spec.write_text(json.dumps({**vars(trial), "supervisor": stranger}))
+    program = f"from toolkit.trials.child import main; main({str(spec)!r}, {str(tmp_path / 'result')!r})"
+    child = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, check=False)
+    assert child.returncode == -signal.SIGKILL
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_dataclass_with_annotations_as_text_can_be_declared_in_a_script(make_trial):
+    trial = make_trial("trial.record(right_count=int(Size(3).n == 3))")
+    script = Path(trial.script)
+    script.write_text(
+        "from __future__ import annotations\nfrom dataclasses import dataclass\n"
+        + script.read_text()
+        + "\n\n@dataclass\nclass Size:\n    n: int\n"
+    )
+    outcome = supervise(trial)
+    assert outcome.status == "ok", outcome.message
+    assert outcome.metrics["right_count"] == 1
+
+
+@pytest.mark.parametrize(
+    ("source", "complaint"),
+    [
+        ("EXPERIMENT = 3", "declares no EXPERIMENT"),
+        ("", "declares no EXPERIMENT"),
+        (
+            "from toolkit import Experiment\nEXPERIMENT = Experiment(print, factors={})",
+            "a workload is a function",
+        ),
+        (
+            "from toolkit import Experiment\nfrom statistics import mean\n"
+            "EXPERIMENT = Experiment(mean, factors={})",
+            "statistics.py and not in the script itself",
+        ),
+    ],
+)
+def test_a_script_that_declares_no_experiment_of_its_own_is_refused(tmp_path, source, complaint):
+    script = tmp_path / "mine.py"
+    script.write_text(source)
+    with pytest.raises(TypeError, match=complaint):
+        load_script(script)
