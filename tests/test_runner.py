@@ -1,0 +1,256 @@
+"""A run, with real trials in a real store: what it runs, what it leaves out, what it records."""
+
+from dataclasses import replace
+from random import Random
+
+import pytest
+
+from toolkit.planning import UsageError, load_experiment, plan
+from toolkit.provenance import MUST_AGREE, describe
+from toolkit.runner import Request, run
+from toolkit.store import StoreLocked
+from toolkit.store.read import read_store
+from toolkit.store.write import Writer
+from toolkit.trials import Outcome
+
+SCRIPT = """
+from pathlib import Path
+import numpy as np
+from toolkit import Experiment
+from toolkit.analysis.predictions import Prediction
+
+FOLDER = Path({folder!r})
+
+def workload(trial, *, n):
+    with (FOLDER / "log").open("a") as log:
+        log.write(f"{{n}}\\n")
+    if (FOLDER / f"broken {{n}}").exists():
+        raise RuntimeError("broken")
+    touched = np.empty(n)
+    touched.fill(1.0)
+    trial.observe()
+    return touched
+
+def predict(cell, interpreter):
+    if cell["n"] > 99:
+        return Prediction(
+            peak_arrays=1, end_arrays=1, array_bytes=8 * cell["n"], basis="1 S", metrics={{"calls_count": 0}}
+        )
+
+EXPERIMENT = Experiment(
+    workload, factors={{"n": [1]}}, measures=["timed"], replicates={{"timed": 1}}, predict=predict
+)
+"""
+
+
+@pytest.fixture
+def experiment(tmp_path):
+    script = tmp_path / "counted.py"
+    script.write_text(SCRIPT.format(folder=str(tmp_path)))
+    return load_experiment(str(script))
+
+
+@pytest.fixture
+def results(tmp_path):
+    return tmp_path / "results"
+
+
+@pytest.fixture
+def go(experiment, results):
+    """Return a function that runs the experiment and returns its summary and what it told meanwhile."""
+
+    def run_one(**settings):
+        told = []
+        tell = settings.pop(
+            "tell", lambda summary, trial, outcome: told.append((replace(summary), trial, outcome))
+        )
+        fields = {"experiments": [experiment], "results_dir": results, "profile": "default", "jobs": 2}
+        return run(Request(**{**fields, **settings}), tell), told
+
+    return run_one
+
+
+def log_of(folder):
+    return (folder / "log").read_text().split() if (folder / "log").exists() else []
+
+
+def test_every_trial_is_run_once_and_told_of(go, results, tmp_path):
+    summary, told = go(overrides={"n": [1, 2]})
+    assert (summary.planned, summary.ok, summary.failed, summary.finished_before) == (2, 2, 0, 0)
+    assert sorted(log_of(tmp_path)) == ["1", "2"]
+    assert told[0][1:] == (None, None)
+    assert [(one.done, one.to_do) for one, _, _ in told] == [(0, 2), (1, 2), (2, 2)]
+    assert {trial.factors["n"] for _, trial, _ in told[1:]} == {1, 2}
+
+    again, told = go(overrides={"n": [2, 1]})
+    assert (again.planned, again.ok, again.finished_before, again.to_do) == (2, 0, 2, 0)
+    assert len(told) == 1
+    assert len(log_of(tmp_path)) == 2
+    assert len(read_store(results).runs) == 1
+
+
+def test_a_failure_is_a_result_until_it_is_asked_for_again(go, results, tmp_path):
+    (tmp_path / "broken 1").touch()
+    summary, _ = go()
+    assert (summary.ok, summary.failed) == (0, 1)
+    (tmp_path / "broken 1").unlink()
+
+    again, _ = go()
+    assert (again.ok, again.failed, again.failed_before) == (0, 0, 1)
+    retried, _ = go(retry_failed=True)
+    assert (retried.ok, retried.failed, retried.failed_before) == (1, 0, 0)
+    (row,) = read_store(results).rows
+    assert row.status == "ok"
+    assert log_of(tmp_path) == ["1", "1"]
+
+
+def test_a_failure_counts_also_where_other_code_has_run_since(go, experiment, results, tmp_path):
+    (tmp_path / "broken 1").touch()
+    go()
+    (trial,) = plan(experiment)
+    with Writer(results) as store:
+        newer = replace(trial, code_digest="of code that was tried in between")
+        started_at = read_store(results).rows[0].started_at + 1
+        store.add(1, newer, Outcome(status="ok", exit_code=0, started_at=started_at, elapsed_seconds=0.1))
+    again, _ = go()
+    assert again.failed_before == 1
+
+
+def test_a_damaged_row_is_run_again_when_it_is_asked_for(go, results):
+    import sqlite3
+
+    go()
+    with sqlite3.connect(results / "results.db") as connection:
+        connection.execute("UPDATE trial SET elapsed_seconds = 99")
+    connection.close()
+    again, _ = go()
+    assert (again.ok, again.failed_before) == (0, 1)
+    retried, _ = go(retry_failed=True)
+    assert (retried.ok, retried.failed_before) == (1, 0)
+
+
+def test_the_order_is_shuffled_by_a_recorded_seed(go, experiment, results):
+    go(overrides={"n": [1, 2, 3]}, replicates=2, arguments=["run", "counted.py"], profile="full")
+    contents = read_store(results)
+    (described,) = contents.runs
+    expected = plan(experiment, "full", {"n": [1, 2, 3]}, 2)
+    Random(described.description["order_seed"]).shuffle(expected)
+    ran = sorted(contents.rows, key=lambda row: row.started_at)
+    assert [row.key for row in ran] == [trial.key for trial in expected]
+    assert described.description["profile"] == "full"
+    assert described.description["arguments"] == ["run", "counted.py"]
+    assert described.description["python"] == describe()["python"]
+    assert described.ended_at is not None
+
+
+def test_predictions_are_stored_with_memory_trials(go, experiment, results):
+    memory = replace(experiment, measures=["resident", "traced", "timed"], replicates={})
+    go(experiments=[memory], overrides={"n": [100_000]})
+    rows = {row.measure: row for row in read_store(results).rows}
+    assert (
+        rows["traced"].metrics["predicted_peak_bytes"]
+        == 800_000
+        == rows["traced"].metrics["peak_traced_bytes"]
+    )
+    assert rows["traced"].metrics["predicted_end_bytes"] == 800_000
+    assert rows["traced"].metrics["predicted_calls_count"] == 0
+    assert rows["resident"].metrics["predicted_peak_bytes"] == rows["resident"].metrics["peak_rss_bytes"]
+    assert rows["resident"].metrics["predicted_end_bytes"] == rows["resident"].metrics["end_rss_bytes"]
+    assert rows["resident"].conditions["prediction_exact"] is True
+    assert rows["resident"].conditions["prediction_basis"] == "1 S"
+    assert rows["resident"].conditions["prediction_array_bytes"] == 800_000
+    assert not [name for name in rows["timed"].metrics if name.startswith("predicted")]
+
+
+def test_where_theory_has_no_answer_nothing_is_predicted(go, experiment, results):
+    go(experiments=[replace(experiment, measures=["traced"])])
+    (row,) = read_store(results).rows
+    assert row.status == "ok"
+    assert not [name for name in row.metrics if name.startswith("predicted")]
+
+
+def test_a_prediction_that_fails_is_told_in_one_line(go, experiment, results):
+    failing = replace(experiment, measures=["traced"], predict=lambda cell, interpreter: cell["m"])
+    with pytest.raises(UsageError, match=r"^counted: predict fails for \{'n': 1\}: KeyError: 'm'$"):
+        go(experiments=[failing])
+    assert read_store(results).rows == ()
+    with Writer(results):
+        pass
+
+
+def test_an_interrupt_ends_what_runs_and_loses_nothing(go, results, tmp_path):
+    def interrupt(summary, trial, outcome):
+        if summary.done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        go(overrides={"n": [1, 2, 3, 4]}, tell=interrupt)
+    (cut_off,) = read_store(results).runs
+    assert cut_off.ended_at is None
+    assert len(read_store(results).rows) == 2
+    summary, _ = go(overrides={"n": [1, 2, 3, 4]})
+    assert (summary.finished_before, summary.ok) == (2, 2)
+
+
+def test_one_script_named_twice_is_run_once(go, experiment):
+    summary, _ = go(experiments=[experiment, load_experiment(str(experiment.script))])
+    assert summary.planned == 1
+
+
+def test_two_scripts_of_one_name_are_refused(go, experiment, tmp_path, results):
+    other = tmp_path / "elsewhere" / "counted.py"
+    other.parent.mkdir()
+    other.write_text(experiment.script.read_text())
+    with pytest.raises(UsageError, match=r"counted\.py have one name"):
+        go(experiments=[experiment, load_experiment(str(other))])
+    assert not results.exists()
+
+
+def test_what_cannot_be_planned_leaves_nothing_behind(go, results):
+    with pytest.raises(UsageError):
+        go(overrides={"n": ["many"]})
+    assert not results.exists()
+
+
+def test_a_store_that_another_holds_is_left_alone(go, results, tmp_path):
+    with Writer(results), pytest.raises(StoreLocked):
+        go()
+    assert log_of(tmp_path) == []
+
+
+@pytest.fixture
+def from_elsewhere(results, experiment):
+    """A store that holds a figure of another interpreter."""
+
+    def fill(status="ok", **changes):
+        (trial,) = plan(experiment, overrides={"n": [77]})
+        with Writer(results) as store:
+            number = store.begin_run(describe() | changes)
+            store.add(number, trial, Outcome(status=status, exit_code=0, started_at=1.0, elapsed_seconds=0.1))
+
+    return fill
+
+
+@pytest.mark.parametrize("name", MUST_AGREE)
+def test_figures_of_another_environment_are_not_mixed_in(go, from_elsewhere, name, tmp_path):
+    from_elsewhere(**{name: "another"})
+    with pytest.raises(
+        UsageError, match=f"holds figures taken with {name} another, and this is {name} .*--mix"
+    ):
+        go()
+    assert log_of(tmp_path) == []
+
+
+def test_figures_of_another_environment_are_mixed_in_where_it_is_asked_for(go, from_elsewhere):
+    from_elsewhere(python="2.7.18")
+    assert go(mix=True)[0].ok == 1
+
+
+def test_what_must_not_agree_may_differ(go, from_elsewhere):
+    from_elsewhere(git_commit="another", load=[9.0], boot_id="another")
+    assert go()[0].ok == 1
+
+
+def test_a_failure_of_another_environment_is_no_figure(go, from_elsewhere):
+    from_elsewhere(status="crash", python="2.7.18")
+    assert go()[0].ok == 1
