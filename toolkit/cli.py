@@ -77,12 +77,13 @@ def _fail(message: str, code: int) -> int:
 
 
 def _advice(problem: click.ClickException) -> str:
-    message, context = problem.format_message().rstrip("."), getattr(problem, "ctx", None)
+    message, context = problem.format_message(), getattr(problem, "ctx", None)
     if context is None:
         return message
+    message = message if message.endswith((".", "?")) else f"{message}."
     if isinstance(context.command, click.Group):
-        return f"{message}; the commands are {', '.join(context.command.list_commands(context))}"
-    return f"{message}; see {context.command_path} --help"
+        return f"{message} The commands are {', '.join(context.command.list_commands(context))}."
+    return f"{message} See {context.command_path} --help."
 
 
 def _warn(

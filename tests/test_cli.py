@@ -1,0 +1,392 @@
+"""The command line, from outside: what it prints, its exit codes, and no traceback for a user's mistake."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+import warnings
+from pathlib import Path
+
+import psutil
+import pytest
+
+import toolkit
+from toolkit import cli
+from toolkit.store.read import read_store
+from toolkit.store.write import Writer
+
+REPOSITORY = Path(toolkit.__file__).parents[1]
+COMMANDS = ("export", "list", "report", "run")
+
+SCRIPT = '''
+"""What does a trial cost?
+
+Little."""
+import os, time
+from pathlib import Path
+from toolkit import Experiment
+
+FOLDER = Path({folder!r})
+
+def workload(trial, *, i):
+    with (FOLDER / "log").open("a") as log:
+        log.write(f"{{i}}\\n")
+    if (FOLDER / "broken").exists():
+        raise RuntimeError("it is broken")
+    if (FOLDER / "hang").exists() and len((FOLDER / "log").read_text().split()) > 2:
+        (FOLDER / "hanging").write_text(str(os.getpid()))
+        time.sleep(600)
+    trial.record(answer_count=i)
+
+EXPERIMENT = Experiment(workload, factors={{"i": [0, 1, 2, 3]}}, measures=["timed"], replicates={{"timed": 1}})
+
+if __name__ == "__main__":
+    EXPERIMENT.main()
+'''
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Return a folder with an experiment `counted`, to be the current one."""
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "experiments" / "counted.py").write_text(SCRIPT.format(folder=str(tmp_path)))
+    (tmp_path / "temporary").mkdir()
+    return tmp_path
+
+
+@pytest.fixture
+def start(folder):
+    """Return a function that starts ``python -m toolkit`` in the folder."""
+    started = []
+
+    def begin(*words, program=("-m", "toolkit")):
+        process = subprocess.Popen(
+            [sys.executable, *program, *words],
+            cwd=folder,
+            env={
+                **os.environ,
+                "PYTHONPATH": str(REPOSITORY),
+                "TMPDIR": str(folder / "temporary"),
+                "COLUMNS": "200",
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield begin
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def run(start):
+    """Return a function that runs ``python -m toolkit`` to its end, which shows no traceback."""
+
+    def run_one(*words, **settings):
+        process = start(*words, **settings)
+        process.out, process.err = process.communicate(timeout=120)
+        assert "Traceback" not in process.err
+        return process
+
+    return run_one
+
+
+def asked(capsys, *words):
+    """Return the exit code of a command line run here, and what it prints."""
+    with pytest.raises(SystemExit) as ended:
+        cli.main(words)
+    out, err = capsys.readouterr()
+    assert "Traceback" not in err
+    return ended.value.code, out, err
+
+
+def log_of(folder):
+    return (folder / "log").read_text().split()
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_run_is_complete_and_the_same_command_runs_nothing_more(run, folder):
+    first = run("run", "counted", "--set", "i=1,2", "--profile", "smoke")
+    assert (first.returncode, first.out) == (0, "2 trials: 2 run, 0 finished before, 0 failed\n")
+    again = run("run", "experiments/counted.py", "--set=i=2,1", "--results", "results", "--jobs", "1")
+    assert (again.returncode, again.out) == (0, "2 trials: 0 run, 2 finished before, 0 failed\n")
+    assert again.err == "0 trials to run, 2 of 2 are finished\n"
+    assert sorted(log_of(folder)) == ["1", "2"]
+    contents = read_store(folder / "results")
+    assert [row.metrics["answer_count"] for row in contents.rows] == [1, 2]
+    (described,) = contents.runs
+    assert described.description["arguments"] == ["run", "counted", "--set", "i=1,2", "--profile", "smoke"]
+    assert described.description["profile"] == "smoke"
+
+
+def test_results_are_exported_and_reported(capsys, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    code, out, _ = asked(capsys, "run", "counted", "--set", "i=1,2", "--results", "here")
+    assert (code, out) == (0, "2 trials: 2 run, 0 finished before, 0 failed\n")
+    for suffix in ("csv", "parquet", "json"):
+        code, out, _ = asked(capsys, "export", "--format", suffix, "--results", "here")
+        assert (code, out) == (0, f"exported: here/results.{suffix}\n")
+        assert (folder / "here" / f"results.{suffix}").stat().st_size > 100
+    assert asked(capsys, "export", "--format", "json", "--output", "rows.json", "--results", "here")[0] == 0
+    assert [row["i"] for row in json.loads((folder / "rows.json").read_text())] == [1, 2]
+    code, out, _ = asked(capsys, "report", "--results", "here")
+    assert (code, out) == (0, "report: here/report/index.html\n")
+    assert "What does a trial cost?" in (folder / "here" / "report" / "report.md").read_text()
+
+
+def test_a_script_runs_by_itself_as_the_command_runs_it(run, folder):
+    itself = run("--set", "i=1", "--results", "elsewhere", program=["experiments/counted.py"])
+    assert (itself.returncode, itself.out) == (0, "1 trials: 1 run, 0 finished before, 0 failed\n")
+    (described,) = read_store(folder / "elsewhere").runs
+    script = str(folder / "experiments" / "counted.py")
+    assert described.description["arguments"] == ["run", script, "--set", "i=1", "--results", "elsewhere"]
+    assert run("run", "counted", "--set", "i=1", "--results", "elsewhere").out.startswith(
+        "1 trials: 0 run, 1 finished"
+    )
+
+
+def test_failed_trials_make_3_until_they_are_asked_for_again(run, folder):
+    (folder / "broken").touch()
+    failed = run("run", "counted", "--set", "i=1")
+    assert (failed.returncode, failed.out) == (3, "1 trials: 0 run, 0 finished before, 1 failed\n")
+    assert "failed: counted i=1 timed #0: error (exit code 1) RuntimeError: it is broken\n" in failed.err
+    (folder / "broken").unlink()
+    assert run("run", "counted", "--set", "i=1").returncode == 3
+    retried = run("run", "counted", "--set", "i=1", "--retry-failed")
+    assert (retried.returncode, retried.out) == (0, "1 trials: 1 run, 0 finished before, 0 failed\n")
+    assert log_of(folder) == ["1", "1"]
+
+
+def test_an_interrupt_makes_130_and_the_next_run_goes_on_from_there(start, run, folder):
+    (folder / "hang").touch()
+    process = start("run", "counted")
+    wait_until((folder / "hanging").exists)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "toolkit: interrupted; what is finished is stored" in said
+    assert "Traceback" not in said
+    assert not psutil.pid_exists(int((folder / "hanging").read_text()))
+    assert list((folder / "temporary").iterdir()) == []
+    finished = {str(row.factors["i"]) for row in read_store(folder / "results").rows}
+    assert sorted(finished) == sorted(log_of(folder)[:2])
+
+    (folder / "hang").unlink()
+    on = run("run", "counted")
+    assert (on.returncode, on.out) == (0, "4 trials: 2 run, 2 finished before, 0 failed\n")
+    # Once the two that had finished, twice the one that was interrupted.
+    assert sorted(log_of(folder)) == sorted([*"0123", log_of(folder)[2]])
+
+
+def test_a_run_that_is_killed_leaves_no_trial_behind_and_frees_the_store(start, run, folder):
+    (folder / "hang").touch()
+    process = start("run", "counted")
+    wait_until(lambda: (folder / "hanging").exists() and (folder / "hanging").read_text())
+    trial = psutil.Process(int((folder / "hanging").read_text()))
+    process.kill()
+    process.wait()
+    wait_until(lambda: not trial.is_running() or trial.status() == psutil.STATUS_ZOMBIE)
+
+    (folder / "hang").unlink()
+    on = run("run", "counted")
+    assert (on.returncode, on.out) == (0, "4 trials: 2 run, 2 finished before, 0 failed\n")
+
+
+def test_a_store_that_another_run_holds_makes_75(run, folder):
+    with Writer(folder / "results"):
+        held = run("run", "counted")
+    assert held.returncode == 75
+    assert held.err == "toolkit: another run is writing to results/results.db\n"
+    assert not (folder / "log").exists()
+
+
+@pytest.mark.parametrize("words", [["run", "counted"], ["report"], ["export"]], ids=lambda words: words[0])
+def test_a_file_that_is_no_store_makes_65(run, folder, words):
+    (folder / "results").mkdir()
+    (folder / "results" / "results.db").write_bytes(b"what is this?" * 1000)
+    bad = run(*words)
+    assert bad.returncode == 65
+    assert bad.err.startswith("toolkit: results/results.db")
+    assert bad.err.count("\n") == 1
+    assert (folder / "results" / "results.db").read_bytes() == b"what is this?" * 1000
+    assert os.listdir(folder / "results") == ["results.db"] or words[0] == "run"
+
+
+@pytest.mark.parametrize("results", ["file/results", "/proc/nowhere/results"])
+def test_a_folder_that_cannot_be_written_makes_74_before_any_trial(run, folder, results):
+    (folder / "file").touch()
+    unwritable = run("run", "counted", "--results", results)
+    assert unwritable.returncode == 74
+    assert unwritable.err.count("\n") == 1
+    assert unwritable.err.startswith("toolkit: ")
+    assert not (folder / "log").exists()
+
+
+def test_another_environment_makes_2_unless_it_is_mixed(run, folder):
+    run("run", "counted", "--set", "i=1")
+    store = folder / "results"
+    with Writer(store) as writer:
+        from toolkit.planning import load_experiment, plan
+        from toolkit.trials import Outcome
+
+        described = dict(read_store(store).runs[0].description) | {"numpy": "1.0"}
+        (trial,) = plan(load_experiment(str(folder / "experiments" / "counted.py")), overrides={"i": [2]})
+        run_id = writer.begin_run(described)
+        writer.add(run_id, trial, Outcome(status="ok", exit_code=0, started_at=1.0, elapsed_seconds=0.1))
+    refused = run("run", "counted")
+    assert refused.returncode == 2
+    assert "results holds figures taken with numpy 1.0, and this is numpy" in refused.err
+    assert refused.err.endswith("--mix\n")
+    assert run("run", "counted", "--mix").out == "4 trials: 2 run, 2 finished before, 0 failed\n"
+
+
+@pytest.mark.parametrize(
+    "words", [[], *([command] for command in COMMANDS)], ids=lambda words: " ".join(words)
+)
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_help_is_everywhere(capsys, words, option):
+    code, out, err = asked(capsys, *words, option)
+    assert (code, err) == (0, "")
+    assert out.startswith(" ".join(["Usage: toolkit", *words]))
+    if not words:
+        assert all(f"  {command} " in out for command in COMMANDS)
+
+
+def test_the_version_is_told(capsys):
+    code, out, _ = asked(capsys, "--version")
+    assert (code, out) == (0, f"toolkit, version {toolkit.__version__}\n")
+
+
+def test_python_m_toolkit_is_the_command_toolkit(run):
+    scripts = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["scripts"]
+    module, _, function = scripts["toolkit"].partition(":")
+    installed = ["-c", f"from {module} import {function}; {function}()"]
+    for words in (["--help"], ["run", "--set", "i"]):
+        one, other = run(*words), run(*words, program=installed)
+        assert (one.returncode, one.out, one.err) == (other.returncode, other.out, other.err)
+
+
+def test_the_experiments_are_listed_with_their_questions(capsys, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    code, out, _ = asked(capsys, "list")
+    assert code == 0
+    assert out.splitlines()[0] == f"{'counted':<28} What does a trial cost?"
+    assert len(out.splitlines()) == 1 + len(list((REPOSITORY / "experiments").glob("[!_]*.py")))
+
+
+MISTAKES = {
+    "no command": ([], "Missing command. The commands are export, list, report, run."),
+    "unknown command": (["ran"], "The commands are export, list, report, run."),
+    "unknown option": (["run", "--jbos", "1"], "No such option"),
+    "unknown experiment": (
+        ["run", "conted"],
+        "unknown experiment 'conted'; give a script, or one of: counted, step15",
+    ),
+    "missing script": (
+        ["run", "nowhere.py"],
+        "unknown experiment 'nowhere.py'; give a script, or one of: counted",
+    ),
+    "failing script": (["run", "failing.py"], "failing.py cannot be used: RuntimeError: on purpose"),
+    "empty script": (["run", "empty.py"], "empty.py cannot be used: TypeError"),
+    "unknown profile": (
+        ["run", "counted", "--profile", "quick"],
+        "unknown profile 'quick'; the profiles are smoke,",
+    ),
+    "unknown factor": (["run", "counted", "--set", "n=1"], "counted has no factor 'n'; it has i"),
+    "word for a number": (
+        ["run", "counted", "--set", "i=abc"],
+        "counted: i takes whole numbers, such as 0, and not",
+    ),
+    "fraction": (
+        ["run", "counted", "--set", "i=1.5"],
+        "counted: i takes whole numbers, such as 0, and not 1.5",
+    ),
+    "equal levels": (
+        ["run", "counted", "--set", "i=1,1.0,true"],
+        "counted: i has two equal levels, 1 and 1.0",
+    ),
+    "no levels": (["run", "counted", "--set", "i="], "--set takes FACTOR=LEVEL,LEVEL, not 'i='"),
+    "factor twice": (["run", "counted", "--set", "i=1", "--set", "i=2"], "--set names i twice"),
+    "no replicates": (["run", "counted", "--replicates", "0"], "0 is not in the range x>=1"),
+    "no jobs": (["run", "counted", "--jobs", "none"], "'none' is not a valid integer"),
+    "results that are a file": (["run", "counted", "--results", "empty.py"], "is a file"),
+    "unknown format": (
+        ["export", "--format", "xls"],
+        "unknown format 'xls'; the formats are csv, json, parquet",
+    ),
+}
+
+
+@pytest.mark.parametrize(("words", "complaint"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_makes_2_and_one_line_and_leaves_nothing(capsys, folder, monkeypatch, words, complaint):
+    monkeypatch.chdir(folder)
+    (folder / "failing.py").write_text("raise RuntimeError('on purpose')")
+    (folder / "empty.py").touch()
+    code, out, err = asked(capsys, *words)
+    assert (code, out) == (2, "")
+    assert err.startswith("toolkit: ")
+    assert complaint in err
+    assert err.count("\n") == 1
+    assert not (folder / "results").exists()
+
+
+def test_where_nothing_was_run_there_is_nothing_to_report(capsys, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    for command in ("report", "export"):
+        code, _, err = asked(capsys, command)
+        assert code == 65
+        assert err == "toolkit: results/results.db is not there: `toolkit run` makes it\n"
+    assert not (folder / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (OSError(28, "No space left on device", "/somewhere"), 74, "/somewhere: No space left on device"),
+        (OSError("the disk is odd"), 74, "disk: the disk is odd"),
+        (KeyboardInterrupt(), 130, "interrupted; what is finished is stored"),
+    ],
+)
+def test_what_goes_wrong_elsewhere_has_its_code(capsys, monkeypatch, error, code, line):
+    def fail():
+        raise error
+
+    monkeypatch.setattr(cli, "experiment_scripts", fail)
+    found, _, err = asked(capsys, "list")
+    assert found == code
+    assert f"toolkit: {line}" in err
+
+
+def test_a_defect_shows_where_it_is_and_makes_1(capsys, monkeypatch):
+    monkeypatch.setattr(cli, "experiment_scripts", lambda: 1 / 0)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["list"])
+    assert ended.value.code == 1
+    said = capsys.readouterr().err
+    assert "ZeroDivisionError" in said
+    assert said.endswith("toolkit: this is a defect of the toolkit; the lines above say where\n")
+
+
+def test_a_warning_is_one_line(capsys, monkeypatch):
+    def warn():
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            warnings.warn("three rows are damaged", UserWarning, stacklevel=1)
+        return {}
+
+    monkeypatch.setattr(cli, "experiment_scripts", warn)
+    code, _, err = asked(capsys, "list")
+    assert (code, err) == (0, "toolkit: warning: three rows are damaged\n")
