@@ -15,8 +15,11 @@ import pytest
 
 import toolkit
 from toolkit import cli
+from toolkit.planning import load_experiment, plan
+from toolkit.provenance import describe
 from toolkit.store.read import read_store
 from toolkit.store.write import Writer
+from toolkit.trials import Outcome
 
 REPOSITORY = Path(toolkit.__file__).parents[1]
 COMMANDS = ("export", "list", "report", "run")
@@ -98,13 +101,19 @@ def run(start):
     return run_one
 
 
-def asked(capsys, *words):
-    """Return the exit code of a command line run here, and what it prints."""
-    with pytest.raises(SystemExit) as ended:
-        cli.main(words)
-    out, err = capsys.readouterr()
-    assert "Traceback" not in err
-    return ended.value.code, out, err
+@pytest.fixture
+def here(folder, capsys, monkeypatch):
+    """Return a function that runs a command line in this process, and returns its exit code and what it prints."""
+    monkeypatch.chdir(folder)
+
+    def run_one(*words):
+        with pytest.raises(SystemExit) as ended:
+            cli.main(words)
+        out, err = capsys.readouterr()
+        assert "Traceback" not in err
+        return ended.value.code, out, err
+
+    return run_one
 
 
 def log_of(folder):
@@ -132,19 +141,18 @@ def test_a_run_is_complete_and_the_same_command_runs_nothing_more(run, folder):
     assert described.description["profile"] == "smoke"
 
 
-def test_results_are_exported_and_reported(capsys, folder, monkeypatch):
-    monkeypatch.chdir(folder)
-    code, out, _ = asked(capsys, "run", "counted", "--set", "i=1,2", "--results", "here")
+def test_results_are_exported_and_reported(here, folder):
+    code, out, _ = here("run", "counted", "--set", "i=1,2", "--results", "there")
     assert (code, out) == (0, "2 trials: 2 run, 0 finished before, 0 failed\n")
     for suffix in ("csv", "parquet", "json"):
-        code, out, _ = asked(capsys, "export", "--format", suffix, "--results", "here")
-        assert (code, out) == (0, f"exported: here/results.{suffix}\n")
-        assert (folder / "here" / f"results.{suffix}").stat().st_size > 100
-    assert asked(capsys, "export", "--format", "json", "--output", "rows.json", "--results", "here")[0] == 0
+        code, out, _ = here("export", "--format", suffix, "--results", "there")
+        assert (code, out) == (0, f"exported: there/results.{suffix}\n")
+        assert (folder / "there" / f"results.{suffix}").stat().st_size > 100
+    assert here("export", "--format", "json", "--output", "rows.json", "--results", "there")[0] == 0
     assert [row["i"] for row in json.loads((folder / "rows.json").read_text())] == [1, 2]
-    code, out, _ = asked(capsys, "report", "--results", "here")
-    assert (code, out) == (0, "report: here/report/index.html\n")
-    assert "What does a trial cost?" in (folder / "here" / "report" / "report.md").read_text()
+    code, out, _ = here("report", "--results", "there")
+    assert (code, out) == (0, "report: there/report/index.html\n")
+    assert "What does a trial cost?" in (folder / "there" / "report" / "report.md").read_text()
 
 
 def test_a_script_runs_by_itself_as_the_command_runs_it(run, folder):
@@ -158,19 +166,19 @@ def test_a_script_runs_by_itself_as_the_command_runs_it(run, folder):
     )
 
 
-def test_failed_trials_make_3_until_they_are_asked_for_again(run, folder):
+def test_failed_trials_make_3_until_they_are_asked_for_again(run, here, folder):
     (folder / "broken").touch()
     failed = run("run", "counted", "--set", "i=1")
     assert (failed.returncode, failed.out) == (3, "1 trials: 0 run, 0 finished before, 1 failed\n")
     assert "failed: counted i=1 timed #0: error (exit code 1) RuntimeError: it is broken\n" in failed.err
     (folder / "broken").unlink()
-    assert run("run", "counted", "--set", "i=1").returncode == 3
-    retried = run("run", "counted", "--set", "i=1", "--retry-failed")
-    assert (retried.returncode, retried.out) == (0, "1 trials: 1 run, 0 finished before, 0 failed\n")
+    assert here("run", "counted", "--set", "i=1")[:2] == (3, "1 trials: 0 run, 1 finished before, 1 failed\n")
+    code, out, _ = here("run", "counted", "--set", "i=1", "--retry-failed")
+    assert (code, out) == (0, "1 trials: 1 run, 0 finished before, 0 failed\n")
     assert log_of(folder) == ["1", "1"]
 
 
-def test_an_interrupt_makes_130_and_the_next_run_goes_on_from_there(start, run, folder):
+def test_an_interrupt_makes_130_and_the_next_run_goes_on_from_there(start, here, folder):
     (folder / "hang").touch()
     process = start("run", "counted")
     wait_until((folder / "hanging").exists)
@@ -185,13 +193,12 @@ def test_an_interrupt_makes_130_and_the_next_run_goes_on_from_there(start, run, 
     assert sorted(finished) == sorted(log_of(folder)[:2])
 
     (folder / "hang").unlink()
-    on = run("run", "counted")
-    assert (on.returncode, on.out) == (0, "4 trials: 2 run, 2 finished before, 0 failed\n")
+    assert here("run", "counted")[:2] == (0, "4 trials: 2 run, 2 finished before, 0 failed\n")
     # Once the two that had finished, twice the one that was interrupted.
     assert sorted(log_of(folder)) == sorted([*"0123", log_of(folder)[2]])
 
 
-def test_a_run_that_is_killed_leaves_no_trial_behind_and_frees_the_store(start, run, folder):
+def test_a_run_that_is_killed_leaves_no_trial_behind_and_frees_the_store(start, here, folder):
     (folder / "hang").touch()
     process = start("run", "counted")
     wait_until(lambda: (folder / "hanging").exists() and (folder / "hanging").read_text())
@@ -201,8 +208,7 @@ def test_a_run_that_is_killed_leaves_no_trial_behind_and_frees_the_store(start, 
     wait_until(lambda: not trial.is_running() or trial.status() == psutil.STATUS_ZOMBIE)
 
     (folder / "hang").unlink()
-    on = run("run", "counted")
-    assert (on.returncode, on.out) == (0, "4 trials: 2 run, 2 finished before, 0 failed\n")
+    assert here("run", "counted")[:2] == (0, "4 trials: 2 run, 2 finished before, 0 failed\n")
 
 
 def test_a_store_that_another_run_holds_makes_75(run, folder):
@@ -213,60 +219,61 @@ def test_a_store_that_another_run_holds_makes_75(run, folder):
     assert not (folder / "log").exists()
 
 
-@pytest.mark.parametrize("words", [["run", "counted"], ["report"], ["export"]], ids=lambda words: words[0])
-def test_a_file_that_is_no_store_makes_65(run, folder, words):
+def test_a_file_that_is_no_store_makes_65(run, here, folder):
     (folder / "results").mkdir()
-    (folder / "results" / "results.db").write_bytes(b"what is this?" * 1000)
-    bad = run(*words)
-    assert bad.returncode == 65
-    assert bad.err.startswith("toolkit: results/results.db")
-    assert bad.err.count("\n") == 1
-    assert (folder / "results" / "results.db").read_bytes() == b"what is this?" * 1000
-    assert os.listdir(folder / "results") == ["results.db"] or words[0] == "run"
+    store = folder / "results" / "results.db"
+    store.write_bytes(b"what is this?" * 1000)
+    bad = run("run", "counted")
+    said = {"run": (bad.returncode, bad.out, bad.err), "report": here("report"), "export": here("export")}
+    for code, out, err in said.values():
+        assert (code, out) == (65, "")
+        assert err.startswith("toolkit: results/results.db")
+        assert err.count("\n") == 1
+    assert store.read_bytes() == b"what is this?" * 1000
+    assert {path.name for path in store.parent.iterdir()} <= {"results.db", "results.db.lock"}
 
 
-@pytest.mark.parametrize("results", ["file/results", "/proc/nowhere/results"])
-def test_a_folder_that_cannot_be_written_makes_74_before_any_trial(run, folder, results):
+def test_a_folder_that_cannot_be_written_makes_74_before_any_trial(run, here, folder):
     (folder / "file").touch()
-    unwritable = run("run", "counted", "--results", results)
-    assert unwritable.returncode == 74
-    assert unwritable.err.count("\n") == 1
-    assert unwritable.err.startswith("toolkit: ")
+    real = run("run", "counted", "--results", "file/results")
+    said = [
+        (real.returncode, real.out, real.err),
+        here("run", "counted", "--results", "/proc/nowhere/results"),
+    ]
+    for code, out, err in said:
+        assert (code, out) == (74, "")
+        assert err.startswith("toolkit: ")
+        assert err.count("\n") == 1
     assert not (folder / "log").exists()
 
 
-def test_another_environment_makes_2_unless_it_is_mixed(run, folder):
-    run("run", "counted", "--set", "i=1")
-    store = folder / "results"
-    with Writer(store) as writer:
-        from toolkit.planning import load_experiment, plan
-        from toolkit.trials import Outcome
-
-        described = dict(read_store(store).runs[0].description) | {"numpy": "1.0"}
-        (trial,) = plan(load_experiment(str(folder / "experiments" / "counted.py")), overrides={"i": [2]})
-        run_id = writer.begin_run(described)
-        writer.add(run_id, trial, Outcome(status="ok", exit_code=0, started_at=1.0, elapsed_seconds=0.1))
-    refused = run("run", "counted")
-    assert refused.returncode == 2
-    assert "results holds figures taken with numpy 1.0, and this is numpy" in refused.err
-    assert refused.err.endswith("--mix\n")
-    assert run("run", "counted", "--mix").out == "4 trials: 2 run, 2 finished before, 0 failed\n"
+def test_another_environment_makes_2_unless_it_is_mixed(here, folder):
+    (trial,) = plan(load_experiment(str(folder / "experiments" / "counted.py")), overrides={"i": [2]})
+    with Writer(folder / "results") as store:
+        earlier = store.begin_run(describe() | {"numpy": "1.0"})
+        store.add(earlier, trial, Outcome(status="ok", exit_code=0, started_at=1.0, elapsed_seconds=0.1))
+    code, out, err = here("run", "counted")
+    assert (code, out) == (2, "")
+    assert "results holds figures taken with numpy 1.0, and this is numpy" in err
+    assert err.endswith("--mix\n")
+    code, out, _ = here("run", "counted", "--mix", "--set", "i=1,2")
+    assert (code, out) == (0, "2 trials: 1 run, 1 finished before, 0 failed\n")
 
 
 @pytest.mark.parametrize(
     "words", [[], *([command] for command in COMMANDS)], ids=lambda words: " ".join(words)
 )
 @pytest.mark.parametrize("option", ["--help", "-h"])
-def test_help_is_everywhere(capsys, words, option):
-    code, out, err = asked(capsys, *words, option)
+def test_help_is_everywhere(here, words, option):
+    code, out, err = here(*words, option)
     assert (code, err) == (0, "")
     assert out.startswith(" ".join(["Usage: toolkit", *words]))
     if not words:
         assert all(f"  {command} " in out for command in COMMANDS)
 
 
-def test_the_version_is_told(capsys):
-    code, out, _ = asked(capsys, "--version")
+def test_the_version_is_told(here):
+    code, out, _ = here("--version")
     assert (code, out) == (0, f"toolkit, version {toolkit.__version__}\n")
 
 
@@ -279,9 +286,8 @@ def test_python_m_toolkit_is_the_command_toolkit(run):
         assert (one.returncode, one.out, one.err) == (other.returncode, other.out, other.err)
 
 
-def test_the_experiments_are_listed_with_their_questions(capsys, folder, monkeypatch):
-    monkeypatch.chdir(folder)
-    code, out, _ = asked(capsys, "list")
+def test_the_experiments_are_listed_with_their_questions(here):
+    code, out, _ = here("list")
     assert code == 0
     assert out.splitlines()[0] == f"{'counted':<28} What does a trial cost?"
     assert len(out.splitlines()) == 1 + len(list((REPOSITORY / "experiments").glob("[!_]*.py")))
@@ -331,11 +337,10 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize(("words", "complaint"), MISTAKES.values(), ids=MISTAKES)
-def test_a_mistake_makes_2_and_one_line_and_leaves_nothing(capsys, folder, monkeypatch, words, complaint):
-    monkeypatch.chdir(folder)
+def test_a_mistake_makes_2_and_one_line_and_leaves_nothing(here, folder, words, complaint):
     (folder / "failing.py").write_text("raise RuntimeError('on purpose')")
     (folder / "empty.py").touch()
-    code, out, err = asked(capsys, *words)
+    code, out, err = here(*words)
     assert (code, out) == (2, "")
     assert err.startswith("toolkit: ")
     assert complaint in err
@@ -343,10 +348,9 @@ def test_a_mistake_makes_2_and_one_line_and_leaves_nothing(capsys, folder, monke
     assert not (folder / "results").exists()
 
 
-def test_where_nothing_was_run_there_is_nothing_to_report(capsys, folder, monkeypatch):
-    monkeypatch.chdir(folder)
+def test_where_nothing_was_run_there_is_nothing_to_report(here, folder):
     for command in ("report", "export"):
-        code, _, err = asked(capsys, command)
+        code, _, err = here(command)
         assert code == 65
         assert err == "toolkit: results/results.db is not there: `toolkit run` makes it\n"
     assert not (folder / "results").exists()
@@ -360,12 +364,12 @@ def test_where_nothing_was_run_there_is_nothing_to_report(capsys, folder, monkey
         (KeyboardInterrupt(), 130, "interrupted; what is finished is stored"),
     ],
 )
-def test_what_goes_wrong_elsewhere_has_its_code(capsys, monkeypatch, error, code, line):
+def test_what_goes_wrong_elsewhere_has_its_code(here, monkeypatch, error, code, line):
     def fail():
         raise error
 
     monkeypatch.setattr(cli, "experiment_scripts", fail)
-    found, _, err = asked(capsys, "list")
+    found, _, err = here("list")
     assert found == code
     assert f"toolkit: {line}" in err
 
@@ -380,7 +384,7 @@ def test_a_defect_shows_where_it_is_and_makes_1(capsys, monkeypatch):
     assert said.endswith("toolkit: this is a defect of the toolkit; the lines above say where\n")
 
 
-def test_a_warning_is_one_line(capsys, monkeypatch):
+def test_a_warning_is_one_line(here, monkeypatch):
     def warn():
         with warnings.catch_warnings():
             warnings.simplefilter("always")
@@ -388,5 +392,5 @@ def test_a_warning_is_one_line(capsys, monkeypatch):
         return {}
 
     monkeypatch.setattr(cli, "experiment_scripts", warn)
-    code, _, err = asked(capsys, "list")
+    code, _, err = here("list")
     assert (code, err) == (0, "toolkit: warning: three rows are damaged\n")
