@@ -25,7 +25,9 @@ class Collector:
 
     def __init__(self, position: Position) -> None:
         self._position = position
-        self._callback = self._hear  # made here, because a bound method is an object that the collector counts
+        self._callback = (
+            self._hear
+        )  # made here, because a bound method is an object that the collector counts
         self._began = 0.0
         self._clear()
 

@@ -11,15 +11,21 @@ from toolkit.probes._timeline import Timeline
 
 DATASHEET = Datasheet(
     includes="every resident page of the process, its array data and the interpreter's own, less the baseline",
-    excludes="pages that were asked for and never touched; what the process had before the baseline",
+    excludes="pages that were asked for and never touched; what the process had before the baseline; Python's small "
+    "objects, as far as the 16 MiB that are made resident before the baseline hold them",
     keeps_alive="256 KiB of room for readings, allocated and touched before the baseline; no array",
     unit="bytes, a multiple of the page size",
     error="0 to 1 page at a core event; a temporary inside one function is seen by the kernel's high-water mark "
-    "alone, which reads low by at most max(32, 2 CPUs) pages for each CPU",
+    "alone, which is off by up to max(32, 2 CPUs) pages for each CPU, to either side, and counts only beyond that",
     cost="about 2 us at each core event",
     exact_on="Linux; elsewhere the current set as psutil reads it, and the peak is the largest such reading",
     disturbs="times, slightly; nothing in memory",
 )
+
+#: How far the high-water mark may be off, to either side: the kernel takes it from a count of pages of which each
+#: CPU may keep up to a batch to itself (Linux, lib/percpu_counter.c: max(32, 2 CPUs) pages). Readings of statm add
+#: up what the CPUs keep, and are exact.
+HIGH_WATER_ERROR_BYTES = max(32, 2 * (os.cpu_count() or 1)) * (os.cpu_count() or 1) * mmap.PAGESIZE
 
 _RESET_PEAK = b"5"
 
@@ -29,7 +35,7 @@ class Resident(Listener):
 
     The high-water mark is reset by writing 5 to ``/proc/self/clear_refs`` and read as ``VmHWM`` of
     ``/proc/self/status`` (Linux kernel, Documentation/filesystems/proc.rst). The peak reported is the larger of
-    the two.
+    the two, where the high-water mark is larger by more than its own error.
     """
 
     def __init__(self, position: Position) -> None:
@@ -79,9 +85,10 @@ class Resident(Listener):
         at = {moment: rss - self._baseline for moment, rss in self._moments.items()}
         # Taking the room back may need pages that others now fill; what trimming frees is counted from there.
         freed = at["retaken"] - at["trimmed"]
+        beyond_error = self._peak - self._highest > HIGH_WATER_ERROR_BYTES
         return {
             "baseline_rss_bytes": self._baseline,
-            "peak_rss_bytes": max(self._highest, self._peak) - self._baseline,
+            "peak_rss_bytes": (self._peak if beyond_error else self._highest) - self._baseline,
             "event_peak_rss_bytes": self._highest - self._baseline,
             "hwm_peak_rss_bytes": self._peak - self._baseline,
             "end_rss_bytes": at["end"],
