@@ -1,0 +1,217 @@
+"""Every script of the folder: its smoke profile runs, by command and by itself, and shows what the book says."""
+
+import os
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+import toolkit
+from toolkit.analysis.predictions import page_rounded
+from toolkit.analysis.results import Results
+from toolkit.planning import PROFILES, experiment_scripts, load_experiment, plan
+from toolkit.store.read import read_store, series
+
+REPOSITORY = Path(toolkit.__file__).parents[1]
+SCRIPTS = experiment_scripts()
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+#: The bytes of one array of 100,000 numbers.
+S = 800_000
+
+each_script = pytest.mark.parametrize("name", SCRIPTS)
+
+
+def command(*words, cwd):
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    return subprocess.run(
+        [sys.executable, *words],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """Return the folder of a run of every script's smoke profile, as `make report` makes it."""
+    folder = tmp_path_factory.mktemp("smoke")
+    run = command("-m", "toolkit", "run", "--profile", "smoke", "--results", str(folder), cwd=REPOSITORY)
+    assert run.returncode == 0, run.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def rows(results):
+    return read_store(results).rows
+
+
+class Cells:
+    """The metrics of one experiment, by measure and levels."""
+
+    def __init__(self, rows):
+        self.rows = rows
+
+    def __call__(self, measure, metric, **levels):
+        """Return the metric of the one cell that has these levels."""
+        found = {
+            row.metrics[metric]
+            for row in self.rows
+            if row.measure == measure and {**row.constants, **row.factors}.items() >= levels.items()
+        }
+        assert len(found) == 1, found
+        return found.pop()
+
+
+def check_backward_order(cell):
+    assert cell("traced", "output_value", traversal="generation", diamonds=1) == 32
+    assert cell("traced", "gradient_value", traversal="generation", diamonds=1) == 64
+    assert cell("traced", "gradient_value", traversal="generation", diamonds=4) == 64
+    assert cell("traced", "gradient_value", traversal="lifo", diamonds=1) == 96
+    visits = {
+        (traversal, diamonds): cell("traced", "backward_steps_count", traversal=traversal, diamonds=diamonds)
+        for traversal in ("generation", "lifo")
+        for diamonds in (1, 4)
+    }
+    assert visits == {("generation", 1): 4, ("generation", 4): 16, ("lifo", 1): 5, ("lifo", 4): 75}
+
+
+def check_reference_counting(cell):
+    array = 80_000
+    for gc in ("default", "off"):
+        assert cell("traced", "peak_traced_bytes", links="chain", gc=gc) == 3 * array
+        assert cell("traced", "end_traced_bytes", links="chain", gc=gc) == 0
+        assert cell("traced", "garbage_objects_count", links="chain", gc=gc) == 0
+        # Ten rounds do not reach the collector either.
+        assert cell("traced", "end_traced_bytes", links="cycle", gc=gc) == 30 * array
+        assert cell("traced", "collected_traced_bytes", links="cycle", gc=gc) == 0
+        assert cell("traced", "garbage_objects_count", links="cycle", gc=gc) >= 30
+    assert cell("resident", "peak_rss_bytes", links="cycle", gc="off") == 30 * page_rounded(array)
+
+
+def check_weak_references(cell):
+    book = {"n": 100_000, "iterations": 10}
+    for gc in ("default", "off"):
+        assert cell("traced", "peak_traced_bytes", references="weak", gc=gc, **book) == pytest.approx(
+            8 * S, abs=S / 10
+        )
+        assert cell("traced", "peak_traced_bytes", references="strong", gc=gc, **book) == pytest.approx(
+            40 * S, abs=S / 10
+        )
+    for measure in ("resident", "traced", "timed"):
+        assert cell(measure, "gc_collections_count", gc="default", **book, references="strong") == 0
+        assert cell(measure, "gc_collections_count", gc="default", **book, references="weak") == 0
+    assert cell("traced", "end_traced_bytes", references="weak", gc="off", iterations=100) == 0
+    longer = {"references": "strong", "gc": "default", "iterations": 100}
+    for measure, metric in (("traced", "peak_traced_bytes"), ("resident", "peak_rss_bytes")):
+        predicted = cell(measure, "predicted_peak_bytes", **longer)
+        assert cell(measure, metric, **longer) == pytest.approx(predicted, rel=0.1)
+
+
+def check_no_grad(cell):
+    once = {"k": 16, "n": 100_000, "iterations": 1}
+    assert cell("traced", "peak_traced_bytes", enable_backprop=False, **once) == pytest.approx(
+        3 * S, abs=S / 10
+    )
+    assert cell("traced", "peak_traced_bytes", enable_backprop=True, **once) == pytest.approx(
+        17 * S, abs=S / 10
+    )
+
+
+def check_retain_grad(cell):
+    chain = {"k": 16, "n": 100_000}
+    assert cell("traced", "peak_traced_bytes", retain_grad=False, **chain) == pytest.approx(
+        19 * S, abs=S / 10
+    )
+    assert cell("traced", "peak_traced_bytes", retain_grad=True, **chain) == pytest.approx(34 * S, abs=S / 10)
+
+
+def check_import(cell):
+    # How long it takes is a figure of the report: a busy machine fails no test.
+    for row in cell.rows:
+        assert 0 < row.metrics["toolkit_import_rss_bytes"] < 2 << 20
+        assert row.metrics["toolkit_import_seconds"] > 0
+
+
+CHECKS = {
+    "step15_backward_order": check_backward_order,
+    "step17_reference_counting": check_reference_counting,
+    "step17_weak_references": check_weak_references,
+    "step18_no_grad": check_no_grad,
+    "step18_retain_grad": check_retain_grad,
+    "toolkit_import": check_import,
+}
+
+
+def test_every_script_has_its_check_and_every_check_its_script():
+    assert CHECKS.keys() == SCRIPTS.keys()
+
+
+@each_script
+def test_the_smoke_profile_shows_what_the_book_says(rows, name):
+    CHECKS[name](Cells([row for row in rows if row.experiment == name]))
+
+
+@each_script
+def test_every_trial_of_the_smoke_profile_is_ok(rows, name):
+    mine = [row for row in rows if row.experiment == name]
+    assert {row.status for row in mine} == {"ok"}
+    assert {row.key for row in mine} == {trial.key for trial in plan(load_experiment(name), "smoke")}
+
+
+@each_script
+def test_a_script_runs_by_itself_and_finds_what_the_command_has_run(results, rows, name, tmp_path):
+    itself = command(str(SCRIPTS[name]), "--profile", "smoke", "--results", str(results), cwd=tmp_path)
+    count = sum(row.experiment == name for row in rows)
+    expected = f"{count} trials: 0 run, {count} finished before, 0 failed\n"
+    assert (itself.returncode, itself.stdout) == (0, expected), itself.stderr
+
+
+@each_script
+def test_exact_predictions_are_met(rows, name):
+    for row in rows:
+        if row.experiment != name or not row.conditions.get("prediction_exact"):
+            continue
+        ends = {"resident": "rss", "traced": "traced"}[row.measure]
+        near = {"resident": 2 * PAGE_BYTES, "traced": row.conditions.get("prediction_array_bytes", 0) / 10}
+        for metric, predicted in row.metrics.items():
+            if metric in ("predicted_peak_bytes", "predicted_end_bytes"):
+                moment = metric.split("_")[1]
+                measured = row.metrics[f"{moment}_{ends}_bytes"]
+                assert abs(measured - predicted) <= near[row.measure], (row.factors, row.measure, moment)
+            elif metric.startswith("predicted_"):
+                assert row.metrics[metric.removeprefix("predicted_")] == predicted
+
+
+@each_script
+def test_findings_and_figures_can_be_made_of_it(results, rows, name):
+    experiment = load_experiment(name)
+    mine = [row for row in rows if row.experiment == name]
+    seen = Results(name, mine, partial(series, results), experiment.factors)
+    findings, figures = list(experiment.findings(seen)), list(experiment.figures(seen))
+    assert findings
+    # Times are not judged here.
+    assert not [one.sentence for one in findings if one.status == "deviates" and "time" not in one.sentence]
+    assert len({figure.name for figure in figures}) == len(figures) > 0
+
+
+@each_script
+@pytest.mark.parametrize("profile", PROFILES)
+def test_every_profile_can_be_planned(name, profile):
+    trials = plan(load_experiment(name), profile)
+    assert len({trial.key for trial in trials}) == len(trials)
+
+
+@pytest.mark.slow
+@each_script
+def test_every_trial_of_the_default_profile_is_ok(name, tmp_path):
+    run = command("-m", "toolkit", "run", name, "--results", str(tmp_path), cwd=REPOSITORY)
+    assert run.returncode == 0, run.stderr
+    experiment = load_experiment(name)
+    seen = Results(name, read_store(tmp_path).rows, partial(series, tmp_path), experiment.factors)
+    findings = list(experiment.findings(seen))
+    assert not [one.sentence for one in findings if one.status == "deviates" and "time" not in one.sentence]
