@@ -14,7 +14,7 @@ from toolkit.analysis.predictions import Prediction
 __all__ = ["Node", "chain_nodes", "loop_with_collector"]
 
 #: How many tuples of one length wait for reuse (PyTuple_MAXFREELIST).
-_FREE_LIST_LENGTH = 2000
+FREE_LIST_LENGTH = 2000
 
 
 @dataclass(frozen=True)
@@ -125,4 +125,4 @@ class _Collector:
             self.in_making = max(self.in_making, 1)
         self.young = 0
         freed = before - self.graphs
-        self.free_tuples = min(self.free_tuples + freed * tuples_per_graph, _FREE_LIST_LENGTH)
+        self.free_tuples = min(self.free_tuples + freed * tuples_per_graph, FREE_LIST_LENGTH)
