@@ -25,9 +25,8 @@ class Collector:
 
     def __init__(self, position: Position) -> None:
         self._position = position
-        self._callback = (
-            self._hear
-        )  # made here, because a bound method is an object that the collector counts
+        # Made here and not at the start: a bound method is an object that the collector counts.
+        self._callback = self._hear
         self._began = 0.0
         self._clear()
 
