@@ -62,7 +62,7 @@ def figures(results):
         by=["traversal"],
         logarithmic=True,
         name="time",
-        title="The time follows the visits",
+        title="In LIFO order the time follows the visits",
     )
 
 

@@ -32,7 +32,7 @@ def predict(cell, interpreter):
     array_bytes, rounds = 8 * cell["n"], cell["rounds"]
     if cell["links"] == "chain":
         return Prediction(peak_arrays=3, end_arrays=0, array_bytes=array_bytes, basis="3 S")
-    if cell["gc"] == "off":
+    if cell["gc"] == "off" or rounds <= 10:  # ten rounds never reach the collector
         return Prediction(
             peak_arrays=3 * rounds, end_arrays=3 * rounds, array_bytes=array_bytes, basis="3 T S"
         )

@@ -74,3 +74,31 @@ def test_taking_and_giving_again_leaks_nothing(tmp_path):
     given, taken = json.loads(answer.stdout)
     assert len(set(given[1:])) == 1
     assert len(set(taken[1:])) == 1
+
+
+FUNCTIONS = {"exp": 1, "tanh": 1, "relu": 1, "sigmoid": 1, "matmul": 2}
+
+
+@pytest.fixture(scope="module")
+def first_uses(side_by_side):
+    return side_by_side(
+        {
+            name: {
+                "body": f"""
+                import toolkit
+                x = Variable(trial.rng.standard_normal((320, 320)))
+                return x, toolkit.{name}(*[x] * {inputs})
+                """,
+                "measure": "resident",
+            }
+            for name, inputs in FUNCTIONS.items()
+        }
+    )
+
+
+@on_linux
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_the_first_use_of_a_function_moves_nothing_but_its_arrays(first_uses, name):
+    outcome = first_uses[name]
+    assert outcome.status == "ok", outcome.message
+    assert outcome.metrics["end_rss_bytes"] == 2 * page_rounded(8 * 320 * 320)

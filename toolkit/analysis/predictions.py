@@ -28,6 +28,9 @@ class Prediction:
         what theory does not know.
     array_bytes : int
         The data of one array, in bytes; 0 where nothing is predicted of bytes.
+    temporary_arrays : float
+        How many of those at the peak live inside one function only. The resident set is read between functions,
+        so they are left out of its peak.
     exact : bool
         False for a model that is right within some percent, such as that of the collector.
     metrics : mapping of str to int or float
@@ -38,12 +41,14 @@ class Prediction:
     peak_arrays: float = 0
     end_arrays: float | None = None
     array_bytes: int = 0
+    temporary_arrays: float = 0
     exact: bool = True
     metrics: Mapping[str, int | float] = field(default_factory=dict)
 
     def peak_bytes(self, measure: Literal["resident", "traced"]) -> int:
-        """Return the peak in bytes: of array data, or of the pages that hold it."""
-        return round(self.peak_arrays * self._bytes_each(measure))
+        """Return the peak in bytes: of array data, or of the pages that hold it between functions."""
+        unseen = self.temporary_arrays if measure == "resident" else 0
+        return round((self.peak_arrays - unseen) * self._bytes_each(measure))
 
     def end_bytes(self, measure: Literal["resident", "traced"]) -> int | None:
         """Return what is alive at the end in bytes: of array data, or of the pages that hold it."""
@@ -83,7 +88,7 @@ def forward(k: int, array_bytes: int, *, enable_backprop: bool) -> Prediction:
 
 
 def backward(k: int, array_bytes: int, *, retain_grad: bool) -> Prediction:
-    """Predict forward and backward through a chain of `k` squares, x and y held by the caller (step 18.1).
+    """Predict forward and backward by generation through `k` squares, x and y held by the caller (step 18.1).
 
     To the k + 1 arrays of the graph, the backward pass adds the gradient that a square is given and the one that
     it returns, and the temporaries of computing it; with `retain_grad` all k + 1 gradients stay.
@@ -94,10 +99,15 @@ def backward(k: int, array_bytes: int, *, retain_grad: bool) -> Prediction:
             peak_arrays=2 * k + 2 + tau,
             end_arrays=2 * k + 2,
             array_bytes=array_bytes,
+            temporary_arrays=tau,
             basis=f"(2k+2+τ) S, τ={tau}",
         )
     return Prediction(
-        peak_arrays=k + 3 + tau, end_arrays=k + 2, array_bytes=array_bytes, basis=f"(k+3+τ) S, τ={tau}"
+        peak_arrays=k + 3 + tau,
+        end_arrays=k + 2,
+        array_bytes=array_bytes,
+        temporary_arrays=tau,
+        basis=f"(k+3+τ) S, τ={tau}",
     )
 
 

@@ -2,7 +2,10 @@
 
 import numpy as np
 
-from toolkit import Variable, __version__, square, using_config
+from toolkit import Variable, __version__, matmul, square, using_config
+
+#: From this size on a product touches all of OpenBLAS's buffers.
+_PRODUCT_SIZE = 640
 
 
 class Core:
@@ -11,15 +14,18 @@ class Core:
     version = __version__
 
     def warm_up(self, rng: np.random.Generator) -> None:
-        """Go through the loop of step 17.5 three times, with weak references, forward and backward.
+        """Go through the loop of step 17.5 three times, forward and backward, with weak references.
 
-        The arrays are large enough for numpy's temporary elision, whose first use loads a library.
+        The arrays are large enough for numpy's temporary elision, whose first use loads a library, and the product
+        for the buffers of the library that multiplies matrices.
         """
         with using_config(references="weak", traversal="generation", enable_backprop=True):
             for _ in range(3):
                 x = Variable(rng.standard_normal(40_000))
                 y = square(square(square(x)))
                 y.backward()
+            matrix = np.ones((_PRODUCT_SIZE, _PRODUCT_SIZE))
+            matmul(matrix, matrix)
 
 
 ENGINE = Core()

@@ -10,22 +10,25 @@ from toolkit.probes import MOMENTS, Datasheet, Moment, Position
 from toolkit.probes._timeline import Timeline
 
 DATASHEET = Datasheet(
-    includes="every resident page of the process, its array data and the interpreter's own, less the baseline",
-    excludes="pages that were asked for and never touched; what the process had before the baseline; Python's small "
-    "objects, as far as the 16 MiB that are made resident before the baseline hold them",
-    keeps_alive="256 KiB of room for readings, allocated and touched before the baseline; no array",
+    includes="every resident page of the process less the baseline, which is array data: whatever has 64 KiB or more "
+    "is mapped by itself and counts in whole pages",
+    excludes="pages that were asked for and never touched; what the process had before the baseline; Python's own "
+    "objects and arrays below 64 KiB, as far as the reserve holds them: 16 MiB for Python and 2 MiB for the C "
+    "library are made resident before the baseline, enough for about 40,000 nodes of a graph",
+    keeps_alive="the reserve, 20 MiB in all; 256 KiB of room for readings; no array",
     unit="bytes, a multiple of the page size",
-    error="0 to 1 page at a core event; a temporary inside one function is seen by the kernel's high-water mark "
-    "alone, which is off by up to max(32, 2 CPUs) pages for each CPU, to either side, and counts only beyond that",
+    error="0 to 2 pages at a core event. A temporary inside one function is seen by the kernel's high-water mark "
+    "alone, which is off by up to 2 max(32, 2 CPUs) pages for each CPU, to either side, and counts only beyond that: "
+    "512 KiB on 2 CPUs. More than 65,530 maps (vm.max_map_count) put arrays elsewhere",
     cost="about 2 us at each core event",
-    exact_on="Linux; elsewhere the current set as psutil reads it, and the peak is the largest such reading",
+    exact_on="Linux with glibc; elsewhere the current set as psutil reads it, and the peak is the largest reading",
     disturbs="times, slightly; nothing in memory",
 )
 
 #: How far the high-water mark may be off, to either side: the kernel takes it from a count of pages of which each
-#: CPU may keep up to a batch to itself (Linux, lib/percpu_counter.c: max(32, 2 CPUs) pages). Readings of statm add
-#: up what the CPUs keep, and are exact.
-HIGH_WATER_ERROR_BYTES = max(32, 2 * (os.cpu_count() or 1)) * (os.cpu_count() or 1) * mmap.PAGESIZE
+#: CPU may keep up to a batch to itself (Linux, lib/percpu_counter.c: max(32, 2 CPUs) pages), once for anonymous
+#: pages and once for those of files. Readings of statm add up what the CPUs keep, and are exact.
+HIGH_WATER_ERROR_BYTES = 2 * max(32, 2 * (os.cpu_count() or 1)) * (os.cpu_count() or 1) * mmap.PAGESIZE
 
 _RESET_PEAK = b"5"
 

@@ -1,6 +1,7 @@
 """The sampled resident set: what memory_profiler sees, watching the trial from outside. The reader's reference."""
 
 import io
+import mmap
 import subprocess
 from threading import Thread
 
@@ -67,7 +68,9 @@ class Sampled:
     def _polls(self, began: float, ended: float) -> list[tuple[float, int]]:
         # Each line is "MEM <MiB> <seconds since 1970>", the format of memory_profiler's own .dat files.
         fields = [line.split() for line in self._lines.getvalue().splitlines()]
-        polls = [(float(time), round(float(mib) * _MIB)) for _, mib, time in fields]
+        polls = [
+            (float(time), round(float(mib) * _MIB / mmap.PAGESIZE) * mmap.PAGESIZE) for _, mib, time in fields
+        ]
         return [poll for poll in polls if began <= poll[0] <= ended]
 
 

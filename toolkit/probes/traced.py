@@ -12,10 +12,11 @@ from toolkit.probes._timeline import Timeline
 DATASHEET = Datasheet(
     includes="the data of every array that numpy allocates between start and stop; beside it, from a copy of the "
     "process, everything that Python's allocators hand out as well",
-    excludes="what was allocated before the start; numpy's array objects themselves; memory of other libraries",
+    excludes="what was allocated before the start; numpy's array objects themselves; memory of other "
+    "libraries, also where an array is a view of it (frombuffer, unpickled arrays)",
     keeps_alive="a record of each live block in C memory; 256 KiB of room for readings",
     unit="bytes",
-    error="0",
+    error="0 for array data; some kilobytes for the total, which counts what the trial itself makes meanwhile",
     cost="about 1 us for each array that is made or freed; the copy runs the workload a second time",
     exact_on="CPython; the total where the platform can fork",
     disturbs="the resident set, by its own records, and times: it gets trials of its own",

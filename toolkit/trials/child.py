@@ -24,10 +24,13 @@ from toolkit.core.config import Config, using_config
 from toolkit.experiment import Experiment
 from toolkit.probes import MOMENTS, Moment, Position, Probe
 from toolkit.probes.traced import tracing_everything
-from toolkit.trials.collecting import collecting
+from toolkit.trials.allocating import MALLOC_LEVELS
+from toolkit.trials.collecting import collecting, policy_of
+from toolkit.trials.libraries import populate_libraries
 from toolkit.trials.reserve import Reserve
 from toolkit.trials.result import write_result
 from toolkit.trials.running import RunningTrial
+from toolkit.trials.trimming import allocator_at_work, refuse_another_allocator, trim
 
 #: The probes of each measure, in the order in which they start; the last to start disturbs the others least.
 PROBES = {
@@ -88,6 +91,8 @@ def _measure(experiment: Experiment, spec: Mapping[str, Any]) -> dict[str, Any]:
     }
     settings = {name: level for name, level in levels.items() if name in toggles}
     gc_level = str(levels.get("gc", "default"))
+    if library := MALLOC_LEVELS[str(levels.get("malloc", "default"))].library:
+        refuse_another_allocator(library)
     position = Position()
     probes = [_probe(name, position) for name in PROBES[spec["measure"]]]
 
@@ -95,7 +100,7 @@ def _measure(experiment: Experiment, spec: Mapping[str, Any]) -> dict[str, Any]:
         for probe in probes:
             probe.observe()
 
-    trial = RunningTrial(spec["seed"], position, observe)
+    trial = RunningTrial(spec["seed"], position, observe, policy_of(gc_level).end_step)
     engine = import_module(f"toolkit.engines.{levels.get('engine', 'core')}").ENGINE
     _warm_up(engine.warm_up, probes)
 
@@ -103,7 +108,8 @@ def _measure(experiment: Experiment, spec: Mapping[str, Any]) -> dict[str, Any]:
         return experiment.workload(trial, **arguments)
 
     with using_config(**settings):
-        reserve = Reserve()
+        # Times are taken as the program is by itself, without room that was made for it.
+        reserve = None if spec["measure"] == "timed" else Reserve()
         settle(reserve)
         total = _total_traced_peak(run, probes, gc_level) if spec["measure"] == "traced" else {}
         with collecting(gc_level):
@@ -115,8 +121,10 @@ def _measure(experiment: Experiment, spec: Mapping[str, Any]) -> dict[str, Any]:
             _read(probes, "dropped")
             # Inside the block: a collector that is switched on again may run before it is asked to.
             garbage = gc.collect()
+            thresholds = gc.get_threshold()
         _read(probes, "collected")
-        reserve.take()
+        if reserve:
+            reserve.take()
         _read(probes, "retaken")
         trim()
         _read(probes, "trimmed")
@@ -124,7 +132,7 @@ def _measure(experiment: Experiment, spec: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "metrics": {**metrics, **total, "garbage_objects_count": garbage, **trial.recorded},
         "series": {name: values for probe in probes for name, values in probe.series().items()},
-        "conditions": {**_conditions(probes), "engine_version": engine.version},
+        "conditions": {**_conditions(probes, thresholds), "engine_version": engine.version},
         "began": began,
         "ended": ended,
     }
@@ -155,22 +163,18 @@ def _read(probes: list[Probe], moment: Moment) -> None:
         probe.read(moment)
 
 
-def settle(reserve: Reserve) -> None:
-    """Bring the process into the state of the baseline: nothing is left to free, and small objects have room."""
+def settle(reserve: Reserve | None) -> None:
+    """Bring the process into the state of the baseline: nothing is left to free, and what is to come has room."""
     gc.collect()
     gc.collect()
     trim()
-    # What the first round makes may take room from the reserve, which the second round tops up.
-    for _ in range(2):
-        reserve.take()
-        reserve.give()
-    gc.collect(0)
-
-
-def trim() -> None:
-    """Let glibc's malloc hand free pages back to the kernel (`malloc_trim`); other allocators have no such call."""
-    if sys.platform == "linux" and hasattr(_LIBC, "malloc_trim"):
-        _LIBC.malloc_trim(0)
+    if reserve:
+        populate_libraries()
+        # What the first round makes may take room from the reserve, which the second round tops up.
+        for _ in range(2):
+            reserve.take()
+            reserve.give()
+        gc.collect(0)
 
 
 _LIBC = ctypes.CDLL(None)
@@ -216,12 +220,14 @@ def _total_traced_peak(run: Callable[[], object], probes: list[Probe], gc_level:
     return {"peak_traced_total_bytes": int(peak)} if peak else {}
 
 
-def _conditions(probes: list[Probe]) -> dict[str, Any]:
-    thresholds = gc.get_threshold()
+def _conditions(probes: list[Probe], thresholds: tuple[int, ...]) -> dict[str, Any]:
+    allocator = allocator_at_work()
     return {
         "python": platform.python_version(),
         "numpy": np.__version__,
         **{f"gc_threshold{generation}": threshold for generation, threshold in enumerate(thresholds)},
+        "allocator": allocator.name,
+        "trimmed_by": allocator.trims_by or "nothing",
         "page_bytes": mmap.PAGESIZE,
         "exact_probe": all(probe.exact for probe in probes),
         "address_randomisation": not _randomisation_is_off(),
