@@ -10,16 +10,16 @@ from toolkit.probes import MOMENTS, Datasheet, Moment, Position
 from toolkit.probes._timeline import Timeline
 
 DATASHEET = Datasheet(
-    includes="every resident page of the process less the baseline, which is array data: whatever has 64 KiB or more "
-    "is mapped by itself and counts in whole pages",
+    includes="every resident page of the process less the baseline, which is array data: whatever has 64 KiB or "
+    "more is mapped by itself and counts in whole pages",
     excludes="pages that were asked for and never touched; what the process had before the baseline; Python's own "
     "objects and arrays below 64 KiB, as far as the reserve holds them: 16 MiB for Python and 2 MiB for the C "
     "library are made resident before the baseline, enough for about 40,000 nodes of a graph",
     keeps_alive="the reserve, 20 MiB in all; 256 KiB of room for readings; no array",
     unit="bytes, a multiple of the page size",
     error="0 to 2 pages at a core event. A temporary inside one function is seen by the kernel's high-water mark "
-    "alone, which is off by up to 2 max(32, 2 CPUs) pages for each CPU, to either side, and counts only beyond that: "
-    "512 KiB on 2 CPUs. More than 65,530 maps (vm.max_map_count) put arrays elsewhere",
+    "alone, which is off by up to 2 max(32, 2 CPUs) pages for each CPU, to either side, and counts only beyond "
+    "that: 512 KiB on 2 CPUs. More than 65,530 maps (vm.max_map_count) put arrays elsewhere",
     cost="about 2 us at each core event",
     exact_on="Linux with glibc; elsewhere the current set as psutil reads it, and the peak is the largest reading",
     disturbs="times, slightly; nothing in memory",
