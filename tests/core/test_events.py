@@ -93,6 +93,59 @@ def test_a_backward_step_is_heard_while_the_gradients_it_was_given_are_there():
     assert steps.heard == [((1.0,), (1.0, 1.0)), ((1.0,), (6.0,))]
 
 
+class Sums(Listener):
+    def __init__(self):
+        self.heard = []
+
+    def accumulated(self, earlier, total, output_gradients, input_gradients):
+        self.heard.append((earlier, total, output_gradients, input_gradients))
+
+
+def test_a_sum_of_gradients_is_heard_with_all_that_is_alive():
+    x = Variable(np.array(3.0))
+    y = add(x, x)
+    with listening(Sums()) as sums:
+        y.backward()
+    assert sums.heard == [(1.0, 2.0, (1.0,), (1.0, 1.0))]
+    assert sums.heard[0][1] is x.grad
+
+
+def test_a_gradient_that_is_kept_twice_is_a_sum_too():
+    x = Variable(np.array(3.0))
+    y = square(x)
+    y.backward(retain_grad=True)
+    y.grad, x.grad = np.array(5.0), None
+    with listening(Sums()) as sums:
+        y.backward(retain_grad=True)
+    assert sums.heard == []
+    a = square(x)
+    y = square(a)
+    y.backward(retain_grad=True)
+    x.grad = y.grad = None
+    with listening(Sums()) as sums:
+        y.backward(retain_grad=True)
+    assert sums.heard == [(18.0, 36.0, (18.0,), (108.0,))]
+
+
+def test_a_sum_after_the_last_step_comes_alone():
+    x = Variable(np.array(3.0))
+    a = square(x)
+    y = square(a)
+    with using_config(traversal="lifo", retain_grad=True):
+        y.backward()
+        x.grad = y.grad = None
+        with listening(Sums()) as sums:
+            y.backward()
+    assert sums.heard == [(18.0, 36.0, (), ())]
+
+
+def test_a_gradient_that_is_the_first_is_no_sum():
+    x = Variable(np.array(3.0))
+    with listening(Sums()) as sums:
+        square(square(x)).backward(retain_grad=True)
+    assert sums.heard == []
+
+
 def test_under_strong_references_the_collector_releases(no_collector):
     x = Variable(np.ones(2))
     with listening(Diary()) as diary:

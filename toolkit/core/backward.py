@@ -82,7 +82,7 @@ def go_backward(root: "Variable", retain_grad: bool) -> None:
         _step(queue.pop(), arrived, queue, retain_grad)
     if retain_grad:
         for variable, gradient in arrived.items():
-            variable.grad = _accumulated(variable.grad, gradient)
+            variable.grad = _accumulated(variable.grad, gradient, (), ())
 
 
 def _seed(root: "Variable") -> "Array":
@@ -122,15 +122,15 @@ def _step(function: "Function", arrived: "dict[Variable, Array]", queue: _Queue,
         if gx is None:
             continue
         if x.creator is None:
-            x.grad = _accumulated(x.grad, gx)
+            x.grad = _accumulated(x.grad, gx, gys, gxs)
         else:
-            arrived[x] = _accumulated(arrived.get(x), gx)
+            arrived[x] = _accumulated(arrived.get(x), gx, gys, gxs)
             queue.push(x.creator)
     if events.listeners:
         events.announce_backward_step(function, gys, gxs)
     for output, gy in zip(outputs, gys, strict=True):
         if output is not None and queue.visits_once:
-            output.grad = _accumulated(output.grad, gy) if retain_grad else None
+            output.grad = _accumulated(output.grad, gy, gys, gxs) if retain_grad else None
 
 
 def _output_gradients(
@@ -149,10 +149,20 @@ def _output_gradients(
     return tuple(gradients)
 
 
-def _accumulated(gradient: "Array | None", more: "Array") -> "Array":
+def _accumulated(
+    gradient: "Array | None",
+    more: "Array",
+    gys: "tuple[Array, ...]",
+    gxs: "tuple[Array | None, ...]",
+) -> "Array":
+    if gradient is None:
+        return more
     # Out of place (step 14.2): functions such as Add hand the same array to several variables. A 0-d sum
     # comes back as a scalar.
-    return more if gradient is None else np.asarray(gradient + more)
+    total = np.asarray(gradient + more)
+    if events.listeners:
+        events.announce_accumulation(gradient, total, gys, gxs)
+    return total
 
 
 def _checked(gradient: Any, function: "Function", position: int) -> "Array | None":

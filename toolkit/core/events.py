@@ -1,4 +1,4 @@
-"""What the core tells whoever listens: a function was called, an output released, a backward step taken.
+"""What the core tells whoever listens: a call, an output released, a backward step, two gradients added up.
 
 Nobody listening costs one truth test of an empty tuple per call. Listeners are shared by all threads.
 """
@@ -37,6 +37,19 @@ class Listener:
         input_gradients: tuple["Array | None", ...],
     ) -> None:
         """Hear that `function` was gone back through, before the gradients of its outputs are dropped."""
+
+    def accumulated(
+        self,
+        earlier: "Array",
+        total: "Array",
+        output_gradients: tuple["Array", ...],
+        input_gradients: tuple["Array | None", ...],
+    ) -> None:
+        """Hear that a gradient was added to an `earlier` one and `total` came of it, before either is dropped.
+
+        The other two are the gradients of the backward step that did it, all of them alive; both are empty
+        after the last step.
+        """
 
 
 #: Those who listen now. The core reads it; only `listening` writes it.
@@ -79,6 +92,17 @@ def announce_backward_step(
     """Tell every listener of a backward step."""
     for listener in listeners:
         listener.backward_step(function, output_gradients, input_gradients)
+
+
+def announce_accumulation(
+    earlier: "Array",
+    total: "Array",
+    output_gradients: tuple["Array", ...],
+    input_gradients: tuple["Array | None", ...],
+) -> None:
+    """Tell every listener that two gradients were added up."""
+    for listener in listeners:
+        listener.accumulated(earlier, total, output_gradients, input_gradients)
 
 
 def _watching_releases() -> bool:
