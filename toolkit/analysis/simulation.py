@@ -10,7 +10,18 @@ from dataclasses import dataclass
 from typing import Literal
 
 from toolkit.analysis.collection import FREE_LIST_LENGTH
-from toolkit.trials.recording import Born, Called, Cleared, Ended, Event, LetGo, Recording, Replaced, Stepped
+from toolkit.trials.recording import (
+    Born,
+    Called,
+    Cleared,
+    Ended,
+    Event,
+    LetGo,
+    Recording,
+    Replaced,
+    Stepped,
+    Worked,
+)
 
 __all__ = ["Mode", "Simulated", "simulate"]
 
@@ -63,7 +74,7 @@ def simulate(recording: Recording, mode: Mode) -> Simulated | None:
     peak = alive = 0
     for event in recording.events:
         engine.take(event)
-        if isinstance(event, Born | Called | Stepped | Ended):
+        if isinstance(event, Born | Called | Stepped | Worked | Ended):
             alive = engine.arrays.alive_bytes + event.moment.other_bytes
             peak = max(peak, alive + event.moment.above_bytes)
         if isinstance(event, Stepped):

@@ -20,7 +20,18 @@ from toolkit.core.function import Function
 from toolkit.core.variable import Array, Operand, Variable
 from toolkit.probes.traced import tracing_arrays
 from toolkit.trials.collecting import collecting
-from toolkit.trials.recording import Born, Called, Cleared, Ended, LetGo, Moment, Recording, Replaced, Stepped
+from toolkit.trials.recording import (
+    Born,
+    Called,
+    Cleared,
+    Ended,
+    LetGo,
+    Moment,
+    Recording,
+    Replaced,
+    Stepped,
+    Worked,
+)
 
 __all__ = ["record"]
 
@@ -60,12 +71,11 @@ class _Recorder(Listener):
         self._with_gradient: set[int] = set()
         self._in_call = False
         self._born_in_call: list[int] = []
-        self._left_bytes = 0
+        self._left_bytes = self._left_other_bytes = 0
 
     def calling(self) -> None:
         """Hear that a function is about to compute: from here on the peak is its own."""
         self._settle()
-        self._leave()
         self._in_call = True
 
     def born(self, variable: Variable) -> None:
@@ -78,11 +88,11 @@ class _Recorder(Listener):
         if self._in_call:
             self._born_in_call.append(number)
         else:
-            self.recording.events.append(Born(self._moment_outside(), number, self._data[number]))
+            self.recording.events.append(Born(self._moment(), number, self._data[number]))
 
     def called(self, function: Function, inputs: tuple[Variable, ...], outputs: tuple[Variable, ...]) -> None:
         """Write down the call, and the leaves that it made of scalars and arrays among its inputs."""
-        moment = self._moment_inside()
+        moment = self._moment()
         made = tuple([self._numbers.of(y) for y in outputs])
         for number in self._born_in_call:
             if number not in made:
@@ -127,7 +137,7 @@ class _Recorder(Listener):
                     self._known.number_of(x.grad)
             else:
                 self._known.arrive(self._numbers.of(x), x.data.nbytes)
-        moment = self._moment_inside()
+        moment = self._moment()
         self.recording.events.append(Stepped(moment, self._numbers.of(function), given, returned))
 
     def returned(self) -> None:
@@ -137,10 +147,16 @@ class _Recorder(Listener):
     def ended(self) -> None:
         """Write down the end, while the result is held."""
         self._settle()
-        self.recording.events.append(Ended(self._moment_outside()))
+        self.recording.events.append(Ended(self._moment()))
 
     def _settle(self) -> None:
-        """Write down what the workload has let go of, cleared or replaced since the last event."""
+        """Write down what the workload has done by itself since the last event."""
+        if not self._in_call:
+            peak = tracemalloc.get_traced_memory()[1]
+            if peak > self._left_bytes:
+                # It is not known whether the peak came before or after what the workload let go of.
+                self.recording.events.append(Worked(Moment(self._left_other_bytes, peak - self._left_bytes)))
+            self._leave()
         for number, reference in list(self._variables.items()):
             variable = reference()
             if variable is None:
@@ -169,22 +185,18 @@ class _Recorder(Listener):
         del self._functions[number]
         self._uses.subtract(used)
 
-    def _moment_inside(self) -> Moment:
+    def _moment(self) -> Moment:
+        """Return what else is alive now, and how far the peak since the core was left lay above."""
         current, peak = tracemalloc.get_traced_memory()
         # A peak no higher than where the core was left says nothing of what came since.
         above = peak - current if peak > self._left_bytes else 0
         self._leave()
-        return Moment(current - self._known.alive_bytes, above)
-
-    def _moment_outside(self) -> Moment:
-        current, peak = tracemalloc.get_traced_memory()
-        above = peak - max(current, self._left_bytes)
-        self._leave()
-        return Moment(current - self._known.alive_bytes, above)
+        return Moment(self._left_other_bytes, above)
 
     def _leave(self) -> None:
         tracemalloc.reset_peak()
         self._left_bytes = tracemalloc.get_traced_memory()[0]
+        self._left_other_bytes = self._left_bytes - self._known.alive_bytes
 
 
 class _Numbers:

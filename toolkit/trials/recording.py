@@ -12,7 +12,19 @@ for a moment tells `other_bytes`, array data alive at that moment that belongs t
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-__all__ = ["Born", "Called", "Cleared", "Ended", "Event", "LetGo", "Recording", "Replaced", "Stepped"]
+__all__ = [
+    "Born",
+    "Called",
+    "Cleared",
+    "Ended",
+    "Event",
+    "LetGo",
+    "Moment",
+    "Recording",
+    "Replaced",
+    "Stepped",
+    "Worked",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +66,13 @@ class Stepped:
 
 
 @dataclass(frozen=True, slots=True)
+class Worked:
+    """The workload did something by itself that took memory; `above_bytes` lies above the event before."""
+
+    moment: Moment
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The workload has returned; its result is held."""
 
@@ -82,7 +101,7 @@ class Replaced:
     array: int
 
 
-Event: TypeAlias = Born | Called | Stepped | Ended | LetGo | Cleared | Replaced
+Event: TypeAlias = Born | Called | Stepped | Worked | Ended | LetGo | Cleared | Replaced
 
 
 @dataclass(frozen=True, slots=True)

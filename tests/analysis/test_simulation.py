@@ -1,0 +1,246 @@
+"""The simulator: what it predicts from one recording is what numpy allocates under every mode, to the byte."""
+
+import gc
+import itertools
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from toolkit import Function, Variable, add, exp, matmul, square, tanh, using_config
+from toolkit.analysis.predictions import backward, forward, loop_without_collector, loop_without_garbage
+from toolkit.analysis.simulation import Mode, simulate
+from toolkit.probes.traced import tracing_arrays
+from toolkit.trials.collecting import collecting
+from toolkit.trials.recorder import record
+
+N = 40_000
+S = 8 * N
+#: numpy makes an array of a Python constant for a moment.
+CONSTANT_BYTES = 8
+
+
+def leaf(*shape):
+    return Variable(np.full(shape or (N,), 0.5))
+
+
+def squares(x, k):
+    for _ in range(k):
+        x = square(x)
+    return x
+
+
+def chain(k=16):
+    x = leaf()
+    y = squares(x, k)
+    y.backward()
+    return x, y
+
+
+def forward_only(k=16):
+    x = leaf()
+    return x, squares(x, k)
+
+
+def loop(iterations=10):
+    for _ in range(iterations):
+        x = leaf()
+        y = squares(x, 3)
+    del x, y
+
+
+def diamonds():
+    x = h = leaf()
+    for _ in range(5):
+        a = square(h)
+        h = add(square(a), square(a))
+    h.backward()
+    return x, h
+
+
+def fan_out():
+    x = leaf()
+    total = exp(x)
+    for _ in range(7):
+        total = total + exp(x)
+    total.backward()
+    return x
+
+
+class Halves(Function):
+    def forward(self, x):
+        return x[: N // 2].copy(), x[N // 2 :].copy()
+
+    def backward(self, gy0, gy1):
+        return np.concatenate([gy0, gy1])
+
+
+def one_output_dropped():
+    x = leaf()
+    kept, dropped = Halves()(square(x))
+    del dropped
+    y = square(kept)
+    y.backward()
+    return x
+
+
+def shared_leaf():
+    w = leaf()
+    for _ in range(3):
+        x = leaf()
+        loss = (tanh(w * x) + w).sum()
+        loss.backward()
+    return w
+
+
+def broadcasting():
+    x, b = leaf(200, 200), leaf(200)
+    y = tanh(x * 2.0 + b).mean()
+    y.backward()
+    return x, b, y
+
+
+def views():
+    x = leaf()
+    y = (x.reshape(200, 200).T * 3.0).reshape(N)
+    y.backward()
+    return x, y
+
+
+def mlp_steps():
+    weights, bias, last = leaf(100, 300), leaf(300), leaf(300, 10)
+    for _ in range(4):
+        x = leaf(64, 100)
+        hidden = tanh(matmul(x, weights) + bias)
+        output = matmul(hidden, last)
+        loss = (output * output).mean()
+        for parameter in (weights, bias, last):
+            parameter.cleargrad()
+        loss.backward()
+        for parameter in (weights, bias, last):
+            parameter.data -= 0.1 * parameter.grad
+    return weights, bias, last
+
+
+def replaced_data():
+    w = leaf()
+    for _ in range(3):
+        y = square(w)
+        y.backward()
+        w.data = w.data - 0.1 * w.grad
+        w.cleargrad()
+    return w
+
+
+WORKLOADS = (
+    chain,
+    forward_only,
+    loop,
+    diamonds,
+    fan_out,
+    one_output_dropped,
+    shared_leaf,
+    broadcasting,
+    views,
+    mlp_steps,
+    replaced_data,
+)
+MODES = [
+    Mode(references=references, retain_grad=retain_grad, enable_backprop=enable_backprop)
+    for references, retain_grad, enable_backprop in itertools.product(
+        ("weak", "strong"), (False, True), (True, False)
+    )
+]
+
+
+def measured(workload, mode):
+    """Return the traced peak and end of `workload` under `mode`; None where it needs a graph."""
+    gc.collect()
+    with (
+        using_config(
+            references=mode.references, retain_grad=mode.retain_grad, enable_backprop=mode.enable_backprop
+        ),
+        collecting("off"),
+        tracing_arrays(),
+    ):
+        try:
+            result = workload()
+        except RuntimeError:
+            return None
+        end, peak = tracemalloc.get_traced_memory()
+        del result
+        gc.collect()
+    return peak, end
+
+
+@pytest.fixture(scope="module")
+def recordings():
+    for workload in WORKLOADS:
+        workload()
+    return {workload: record(workload) for workload in WORKLOADS}
+
+
+@pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.__name__)
+@pytest.mark.parametrize(
+    "mode", MODES, ids=lambda mode: f"{mode.references}-{mode.retain_grad}-{mode.enable_backprop}"
+)
+def test_one_recording_predicts_every_mode(recordings, workload, mode):
+    simulated = simulate(recordings[workload], mode)
+    truth = measured(workload, mode)
+    if truth is None:
+        assert simulated is None
+        return
+    peak, end = truth
+    assert abs(simulated.peak_bytes - peak) <= CONSTANT_BYTES
+    assert simulated.end_bytes == end
+
+
+@pytest.mark.parametrize("k", [1, 2, 5, 16])
+def test_the_closed_formulas_are_special_cases(k):
+    recorded = record(lambda: forward_only(k))
+    for enable_backprop in (True, False):
+        formula = forward(k, S, enable_backprop=enable_backprop)
+        simulated = simulate(recorded, Mode(enable_backprop=enable_backprop))
+        assert (simulated.peak_bytes, simulated.end_bytes) == (
+            formula.peak_arrays * S,
+            formula.end_arrays * S,
+        )
+    recorded = record(lambda: chain(k))
+    for retain_grad in (True, False):
+        formula = backward(k, S, retain_grad=retain_grad)
+        simulated = simulate(recorded, Mode(retain_grad=retain_grad))
+        assert abs(simulated.peak_bytes - formula.peak_arrays * S) <= CONSTANT_BYTES
+        assert simulated.end_bytes == formula.end_arrays * S
+
+
+@pytest.mark.parametrize("iterations", [1, 2, 7])
+def test_loops_agree_with_their_formulas(iterations):
+    recorded = record(lambda: loop(iterations))
+    for enable_backprop in (True, False):
+        formula = loop_without_garbage(3, iterations, S, enable_backprop=enable_backprop)
+        simulated = simulate(recorded, Mode(enable_backprop=enable_backprop))
+        assert abs(simulated.peak_bytes - formula.peak_arrays * S) <= CONSTANT_BYTES
+        assert simulated.end_bytes == 0
+    formula = loop_without_collector(3, iterations, S)
+    simulated = simulate(recorded, Mode(references="strong"))
+    assert abs(simulated.peak_bytes - formula.peak_arrays * S) <= CONSTANT_BYTES
+    assert simulated.end_bytes == formula.end_arrays * S
+
+
+def test_the_collector_is_simulated_as_the_model_of_loops_has_it():
+    from toolkit.analysis.collection import chain_nodes, loop_with_collector
+
+    thresholds = (700, 10, 10)
+    recorded = record(lambda: loop(400))
+    simulated = simulate(recorded, Mode(references="strong", thresholds=thresholds))
+    model = loop_with_collector(chain_nodes(3), 400, S, thresholds, held=True)
+    assert abs(simulated.peak_bytes / S - model.peak_arrays) <= 8
+
+
+def test_recording_leaves_the_core_as_it_was():
+    plain = Variable.__init__, Function.__call__, Variable.backward, Halves.__dict__["backward"]
+    record(one_output_dropped)
+    with pytest.raises(ZeroDivisionError):
+        record(lambda: square(leaf()) and 1 / 0)
+    assert plain == (Variable.__init__, Function.__call__, Variable.backward, Halves.__dict__["backward"])
+    assert not tracemalloc.is_tracing()
