@@ -26,18 +26,13 @@ def workload(trial, *, links, n, rounds):
 
 
 def predict(cell, interpreter):
-    from toolkit.analysis.collection import Node, loop_with_collector
+    from toolkit.analysis.collection import Node, loop_under
     from toolkit.analysis.predictions import Prediction
 
     array_bytes, rounds = 8 * cell["n"], cell["rounds"]
     if cell["links"] == "chain":
         return Prediction(peak_arrays=3, end_arrays=0, array_bytes=array_bytes, basis="3 S")
-    if cell["gc"] == "off" or rounds <= 10:  # ten rounds never reach the collector
-        return Prediction(
-            peak_arrays=3 * rounds, end_arrays=3 * rounds, array_bytes=array_bytes, basis="3 T S"
-        )
-    thresholds = [interpreter[f"gc_threshold{generation}"] for generation in range(3)]
-    return loop_with_collector([Node(objects=1)] * 3, rounds, array_bytes, thresholds, held=False)
+    return loop_under(cell["gc"], [Node(objects=1)] * 3, rounds, array_bytes, interpreter, held=False)
 
 
 def figures(results):

@@ -19,16 +19,13 @@ def where(cell):
 
 
 def predict(cell, interpreter):
-    from toolkit.analysis.collection import chain_nodes, loop_with_collector
-    from toolkit.analysis.predictions import loop_without_collector, loop_without_garbage
+    from toolkit.analysis.collection import chain_nodes, loop_under
+    from toolkit.analysis.predictions import loop_without_garbage
 
     array_bytes, iterations = 8 * cell["n"], cell["iterations"]
     if cell["references"] == "weak":
         return loop_without_garbage(3, iterations, array_bytes)
-    if cell["gc"] == "off" or iterations <= 10:
-        return loop_without_collector(3, iterations, array_bytes)
-    thresholds = [interpreter[f"gc_threshold{generation}"] for generation in range(3)]
-    return loop_with_collector(chain_nodes(3), iterations, array_bytes, thresholds, held=True)
+    return loop_under(cell["gc"], chain_nodes(3), iterations, array_bytes, interpreter, held=True)
 
 
 def figures(results):

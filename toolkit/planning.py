@@ -12,12 +12,21 @@ from typing import Any
 from toolkit.core.config import Config
 from toolkit.experiment import Experiment
 from toolkit.trials import MEASURES, Level, Measure, Trial
+from toolkit.trials.allocating import MALLOC_LEVELS, obstacle_to_malloc
 from toolkit.trials.child import load_script
 from toolkit.trials.code import code_digest
-from toolkit.trials.collecting import GC_LEVELS
-from toolkit.trials.environment import MALLOC_LEVELS, interpreter, obstacle_to_trials
+from toolkit.trials.collecting import policy_of
+from toolkit.trials.environment import interpreter, obstacle_to_trials
 
-__all__ = ["PROFILES", "UsageError", "experiment_scripts", "load_experiment", "parse_levels", "plan"]
+__all__ = [
+    "PROFILES",
+    "UsageError",
+    "experiment_scripts",
+    "load_experiment",
+    "parse_levels",
+    "plan",
+    "skipped_levels",
+]
 
 PROFILES = ("smoke", "default", "full")
 
@@ -90,6 +99,8 @@ def plan(
 ) -> list[Trial]:
     """Return the trials of every cell in every measure, replicate by replicate.
 
+    Cells with a level that this machine cannot run are left out: `skipped_levels` tells of them.
+
     Parameters
     ----------
     experiment : Experiment
@@ -131,8 +142,18 @@ def plan(
         for replicate in range(repeats[measure])
     ]
     if not trials:
-        raise UsageError(f"{experiment.name}: no cell is left with these levels")
+        why = "; ".join(f"{level}: {reason}" for level, reason in _skipped(design).items())
+        raise UsageError(f"{experiment.name}: no cell is left with these levels{why and f' ({why})'}")
     return trials
+
+
+def skipped_levels(
+    experiment: Experiment,
+    profile: str = "default",
+    overrides: Mapping[str, Sequence[Level]] | None = None,
+) -> dict[str, str]:
+    """Return the levels of a plan that this machine cannot run, as "factor=level", each with the reason."""
+    return _skipped(_design(experiment, profile, overrides or {}))
 
 
 @dataclass(frozen=True)
@@ -143,8 +164,11 @@ class _Design:
     replicates: Mapping[Measure, int]
 
     def cells(self, experiment: Experiment) -> Iterable[dict[str, Level]]:
+        skipped = _skipped(self)
         for levels in itertools.product(*self.factors.values()):
             cell = dict(zip(self.factors, levels, strict=True))
+            if any(f"{name}={level}" in skipped for name, level in {**self.constants, **cell}.items()):
+                continue
             try:
                 wanted = experiment.where is None or experiment.where({**self.constants, **cell})
             except Exception as problem:
@@ -153,6 +177,15 @@ class _Design:
                 ) from problem
             if wanted:
                 yield cell
+
+
+def _skipped(design: _Design) -> dict[str, str]:
+    constant = design.constants.get("malloc", "default")
+    reasons = {
+        f"malloc={level}": obstacle_to_malloc(str(level))
+        for level in design.factors.get("malloc", (constant,))
+    }
+    return {level: reason for level, reason in reasons.items() if reason}
 
 
 def _design(experiment: Experiment, profile: str, overrides: Mapping[str, Sequence[Level]]) -> _Design:
@@ -219,7 +252,9 @@ def _check_levels(experiment: Experiment, name: str, levels: Sequence[Level]) ->
         if known is not None and not any(type(level) is type(one) and level == one for one in known):
             valid = ", ".join(json.dumps(one) if isinstance(one, bool) else str(one) for one in known)
             raise UsageError(f"{experiment.name}: {name} has no level {level!r}; its levels are {valid}")
-    if name == "python":
+    if name == "gc":
+        _check_policies(experiment, levels)
+    elif name == "python":
         _check_interpreters(experiment, levels)
     elif known is None:
         _check_kind(experiment, name, levels)
@@ -233,7 +268,6 @@ def _is_finite(level: Level) -> bool:
 
 def _known_levels(experiment: Experiment, name: str) -> tuple[object, ...] | None:
     environment: dict[str, Iterable[object]] = {
-        "gc": GC_LEVELS,
         "malloc": MALLOC_LEVELS,
         "engine": _engines(),
         **Config.levels(),
@@ -243,7 +277,11 @@ def _known_levels(experiment: Experiment, name: str) -> tuple[object, ...] | Non
     declared = _declared(experiment, name)
     if all(isinstance(level, bool) for level in declared):
         return (False, True)
-    if name in experiment.factors and name != "python" and all(isinstance(one, str) for one in declared):
+    if (
+        name in experiment.factors
+        and name not in ("gc", "python")
+        and all(isinstance(one, str) for one in declared)
+    ):
         return tuple(dict.fromkeys(declared))
     return None
 
@@ -259,6 +297,14 @@ def _engines() -> list[str]:
     spec = find_spec("toolkit.engines")
     folders = spec.submodule_search_locations if spec and spec.submodule_search_locations else []
     return sorted(script.stem for folder in folders for script in Path(folder).glob("[!_]*.py"))
+
+
+def _check_policies(experiment: Experiment, levels: Sequence[Level]) -> None:
+    for level in levels:
+        try:
+            policy_of(level)
+        except ValueError as problem:
+            raise UsageError(f"{experiment.name}: {problem}") from None
 
 
 def _check_interpreters(experiment: Experiment, levels: Sequence[Level]) -> None:

@@ -9,8 +9,8 @@ from toolkit.probes import Position
 from toolkit.trials.running import RunningTrial
 
 
-def running(seed=0, position=None, observe=lambda: None):
-    return RunningTrial(seed, position or Position(), observe)
+def running(seed=0, position=None, observe=lambda: None, end_step=lambda step, steps: None):
+    return RunningTrial(seed, position or Position(), observe, end_step)
 
 
 def test_the_generator_is_seeded_alike_in_every_replicate():
@@ -24,6 +24,21 @@ def test_steps_tell_probes_where_the_workload_is():
     seen = [(step, position.step) for step in running(position=position).steps(3)]
     assert seen == [(0, 0), (1, 1), (2, 2)]
     assert position.step == 2
+
+
+def test_a_step_ends_when_the_next_is_asked_for_and_the_last_one_too():
+    seen = []
+    trial = running(end_step=lambda step, steps: seen.append((step, steps)))
+    for step in trial.steps(3):
+        seen.append(step)
+    assert seen == [0, (0, 3), 1, (1, 3), 2, (2, 3)]
+
+
+def test_a_step_that_is_broken_off_does_not_end():
+    seen = []
+    for _ in running(end_step=lambda *step: seen.append(step)).steps(3):
+        break
+    assert seen == []
 
 
 def test_a_workload_can_ask_for_readings():

@@ -6,12 +6,14 @@ graph that is alive at that moment waits as garbage for the next older collectio
 young generation frees are kept in a free list, and taking one from there is no allocation that is counted.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from toolkit.analysis.predictions import Prediction
+from toolkit.analysis.predictions import Prediction, loop_without_collector
+from toolkit.trials import Level
+from toolkit.trials.collecting import policy_of
 
-__all__ = ["Node", "chain_nodes", "loop_with_collector"]
+__all__ = ["Node", "chain_nodes", "loop_collected_every", "loop_under", "loop_with_collector"]
 
 #: How many tuples of one length wait for reuse (PyTuple_MAXFREELIST).
 FREE_LIST_LENGTH = 2000
@@ -28,6 +30,70 @@ class Node:
 def chain_nodes(k: int) -> tuple[Node, ...]:
     """Return what an iteration of step 17.5 makes: x, and for each of `k` calls itself, its output, two tuples."""
     return (Node(objects=1), *[Node(objects=2, tuples=2)] * k)
+
+
+def loop_under(
+    gc_level: Level,
+    nodes: Sequence[Node],
+    iterations: int,
+    array_bytes: int,
+    interpreter: Mapping[str, Level],
+    *,
+    held: bool,
+) -> Prediction:
+    """Predict a loop that leaves a cyclic graph behind in each step, under a level of the factor `gc`.
+
+    Exact where collections come at steps or not at all; a model where Python runs the collector. Frozen objects
+    are not of the loop, so `frozen` leaves its memory as it is.
+
+    Parameters
+    ----------
+    gc_level : level
+        Of the factor.
+    nodes : sequence of Node
+        What one iteration makes, array by array.
+    iterations : int
+        Of the loop, which is one epoch.
+    array_bytes : int
+        The data of one array, in bytes.
+    interpreter : mapping
+        "gc_threshold0" to "gc_threshold2" are the thresholds at work, as `Experiment.predict` is given them.
+    held : bool
+        Whether the names of the loop hold one iteration's graph until the next one's is complete.
+    """
+    policy = policy_of(gc_level)
+    if policy.every or policy.at_epoch_end:
+        return loop_collected_every(
+            policy.every or iterations, len(nodes), iterations, array_bytes, held=held
+        )
+    thresholds = [int(interpreter[f"gc_threshold{generation}"]) for generation in range(3)]
+    made = iterations * sum(node.objects + node.tuples for node in nodes)
+    # What else the process makes counts too: far from the threshold it is never reached.
+    if policy.automatic and made > thresholds[0] / 4:
+        return loop_with_collector(nodes, iterations, array_bytes, thresholds, held=held)
+    alone = loop_without_collector(len(nodes) - 1, iterations, array_bytes)
+    return replace(alone, metrics={"gc_collections_count": 0})
+
+
+def loop_collected_every(
+    steps: int, arrays: int, iterations: int, array_bytes: int, *, held: bool
+) -> Prediction:
+    """Predict the same loop with the collector off and a full collection at the end of every so many `steps`.
+
+    A collection leaves the graph that the names of the loop still hold; `steps` more pile up until the next
+    one. So the peak of a long loop is steps + 1 graphs, and steps graphs where nothing is held.
+    """
+    kept = int(held)
+    later = iterations - steps
+    peak = iterations if later < 0 else max(steps, kept + min(steps, later))
+    end = iterations if later < 0 else kept + iterations % steps
+    return Prediction(
+        peak_arrays=peak * arrays,
+        end_arrays=end * arrays,
+        array_bytes=array_bytes,
+        basis=f"min(T, {steps + kept}) graphs of {arrays} S",
+        metrics={"gc_collections_count": iterations // steps},
+    )
 
 
 def loop_with_collector(

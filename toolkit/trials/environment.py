@@ -9,19 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from toolkit.trials import Level, Measure
-
-#: The levels of the factor `malloc`, as variables that glibc's malloc reads (mallopt(3)).
-MALLOC_LEVELS: dict[str, dict[str, str]] = {
-    # Left to itself glibc raises its mmap threshold when a large block is freed, and later arrays come from a
-    # heap that it keeps: the resident set then depends on history. A threshold that is set stays as it is.
-    # The other two keep the free top of the heap too small for an array of 64 KiB, which would be put there.
-    "fixed": {
-        "MALLOC_MMAP_THRESHOLD_": "65536",
-        "MALLOC_TRIM_THRESHOLD_": "32768",
-        "MALLOC_TOP_PAD_": "4096",
-    },
-    "default": {},
-}
+from toolkit.trials.allocating import malloc_variables
 
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR", "SYSTEMROOT")
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
@@ -32,12 +20,12 @@ def variables(measure: Measure, levels: Mapping[str, Level]) -> dict[str, str]:
     """Return the environment variables of a trial.
 
     A timed trial gets the plain environment; one that measures memory gets fixed malloc thresholds, one thread
-    and a fixed hash seed. The factor `malloc` overrules the choice of thresholds.
+    and a fixed hash seed. The factor `malloc` overrules the choice of allocator.
     """
     passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     if measure == "timed":
-        return passed_on | MALLOC_LEVELS[str(levels.get("malloc", "default"))]
-    malloc = MALLOC_LEVELS[str(levels.get("malloc", "fixed"))]
+        return passed_on | malloc_variables(str(levels.get("malloc", "default")))
+    malloc = malloc_variables(str(levels.get("malloc", "fixed")))
     return passed_on | malloc | _ONE_THREAD | {"PYTHONHASHSEED": "0"}
 
 
@@ -53,15 +41,15 @@ def command(measure: Measure, levels: Mapping[str, Level], spec: Path, result: P
 
 
 def interpreter(levels: Mapping[str, Level]) -> str:
-    """Return the path of the interpreter that the factor `python` asks for, a name on the PATH or a path.
+    """Return the path of the interpreter that the factor `python` asks for: a name on the PATH, a path, or "this".
 
     Raises
     ------
     FileNotFoundError
         When there is no such program.
     """
-    asked = levels.get("python")
-    if asked is None:
+    asked = levels.get("python", "this")
+    if asked == "this":
         return sys.executable
     found = shutil.which(str(asked))
     if found is None:

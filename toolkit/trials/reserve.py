@@ -25,16 +25,20 @@ _C_BLOCK_BYTES = 16 << 10
 class Reserve:
     """Takes room and gives it back: the pages stay resident, and whoever asks next gets them.
 
-    It is exact with CPython's allocator and glibc's malloc; with others it is merely a warm-up.
+    It is exact with CPython's allocator and glibc's malloc; with others it is merely a warm-up. Where Python
+    passes every request on to the C library, all of the room is taken there, in blocks as small as ever: runs of
+    freed Python blocks would be room for an array.
     """
 
     def __init__(self) -> None:
-        self._blocks: list[bytes | None] = [None] * (_PYTHON_BYTES // _PYTHON_BLOCK_BYTES)
+        by_python = sys.getallocatedblocks() > 0
+        self._blocks: list[bytes | None] = [None] * (by_python * _PYTHON_BYTES // _PYTHON_BLOCK_BYTES)
         # Python fills the arena with the fewest free pools first. Blocks that are never given back make that one
         # of ours, and not the last one, part of which was never touched; they also keep ours from being unmapped.
         arena = _ARENA_BYTES // _PYTHON_BLOCK_BYTES
         self._pinned = range(0, len(self._blocks) - arena, arena // 8)
-        self._pointers = (ctypes.c_void_p * (_C_BYTES // _C_BLOCK_BYTES))()
+        by_c = _C_BYTES if by_python else _C_BYTES + _PYTHON_BYTES
+        self._pointers = (ctypes.c_void_p * (by_c // _C_BLOCK_BYTES))()
         self._libc = ctypes.CDLL(None) if sys.platform != "win32" else None
         if self._libc is not None:
             self._libc.malloc.restype = ctypes.c_void_p
@@ -43,7 +47,8 @@ class Reserve:
 
     def take(self) -> None:
         """Take the room: as much as the workload has left free of it, and as much more as it has not."""
-        _fill_started_pools()
+        if self._blocks:
+            _fill_started_pools()
         header = sys.getsizeof(b"")
         for position, block in enumerate(self._blocks):
             if block is None:

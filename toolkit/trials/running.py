@@ -22,17 +22,28 @@ class RunningTrial:
         does without the core asks for readings where memory is highest.
     """
 
-    def __init__(self, seed: int, position: Position, observe: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        seed: int,
+        position: Position,
+        observe: Callable[[], None],
+        end_step: Callable[[int, int], None],
+    ) -> None:
         self.rng = np.random.default_rng(seed)
         self.observe = observe
+        self._end_step = end_step
         self._position = position
         self.recorded: dict[str, int | float] = {}
 
     def steps(self, count: int) -> Iterator[int]:
-        """Yield 0 to `count` - 1; series tell readings apart by this step."""
+        """Yield 0 to `count` - 1: one epoch. Series tell readings apart by this step.
+
+        Some levels of the factor `gc` collect when a step ends, which is when the next one is asked for.
+        """
         for step in range(count):
             self._position.step = step
             yield step
+            self._end_step(step, count)
 
     def record(self, **metrics: int | float) -> None:
         """Add metrics of the workload's own; the unit ends each name, as in ``backward_calls_count``.
