@@ -16,10 +16,13 @@ import psutil
 from toolkit import __version__
 from toolkit.trials.environment import can_fix_addresses
 
-__all__ = ["MUST_AGREE", "describe"]
+__all__ = ["MUST_AGREE", "OF_THE_INTERPRETER", "describe"]
 
 #: Figures of runs that differ in one of these are not compared unless it is asked for.
 MUST_AGREE = ("python", "numpy", "libc", "kernel", "cpu", "page_bytes", "transparent_hugepages", "machine")
+
+#: Those of them that say nothing of a trial whose levels name an interpreter.
+OF_THE_INTERPRETER = ("python", "numpy")
 
 _ROOT = Path(__file__).resolve().parents[1]
 _TELLING_VARIABLES = (

@@ -9,7 +9,7 @@ from toolkit.report.units import text, unit_of
 from toolkit.store import Row, Run
 
 #: What a run's description tells for other purposes than to be read.
-_UNREAD = ("arguments", "boot_id", "profile")
+_UNREAD = ("arguments", "boot_id", "profile", "skipped_levels")
 #: What is worth saying at the top of the report.
 _LEADING = (
     "python",
@@ -61,6 +61,17 @@ def _told(name: str, value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.3g}"
     return "" if value is None else str(value)
+
+
+def skipped(experiment: str, runs: Sequence[Run]) -> dict[str, str]:
+    """Return the levels that runs of an experiment could not have, as "factor=level", each with the reason."""
+    return {
+        str(level): str(reason)
+        for run in runs
+        for name, levels in dict(run.description.get("skipped_levels", {})).items()
+        if name == experiment
+        for level, reason in dict(levels).items()
+    }
 
 
 def period(rows: Sequence[Row]) -> str:

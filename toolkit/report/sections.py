@@ -28,7 +28,7 @@ def section(
     results: Results,
     experiment: Experiment | None,
     runs: Sequence[Run],
-    left_out: Sequence[Row],
+    omitted: Sequence[str],
     stems: Callable[[str], str],
 ) -> tuple[Section, tuple[Comparison, ...]]:
     """Return the section of an experiment, and its comparisons with the predictions.
@@ -36,13 +36,13 @@ def section(
     Parameters
     ----------
     results : Results
-        Of trials with one set of constants.
+        Of trials with one set of constants, none if all were left out.
     experiment : Experiment or None
         None where its script is not at hand.
     runs : sequence of Run
         Those that the trials belong to.
-    left_out : sequence of Row
-        Trials of this experiment with other constants.
+    omitted : sequence of str
+        What is told of trials that are not shown.
     stems : callable
         Gives names of files that are unique in the report.
 
@@ -56,8 +56,8 @@ def section(
     notes: list[str] = []
     if experiment is None:
         notes.append("Its script was not found: the figures are those that every experiment can have.")
-    if left_out:
-        notes.append(_left_out(left_out, results))
+    notes += omitted
+    notes += _skipped(results, runs)
     findings = tuple(_made(experiment.findings if experiment else None, results, notes))
     figures = _made(experiment.figures if experiment else general.figures, results, notes)
     pictures = tuple(_pictures(figures, anchor, stems, notes))
@@ -123,14 +123,18 @@ def _note(what: str, problem: Exception, notes: list[str]) -> None:
     warnings.warn(message, ReportIncomplete, stacklevel=2)
 
 
-def _left_out(rows: Sequence[Row], results: Results) -> str:
-    constants = dict.fromkeys(levels_text(row.constants) for row in rows)
-    count = f"{len(rows)} older trial{'s' if len(rows) > 1 else ''}"
-    return f"{count} with other constants are not shown: {'; '.join(constants) or 'none'}."
+def _skipped(results: Results, runs: Sequence[Run]) -> Iterator[str]:
+    measured = {f"{name}={level}" for name in results.varying for level in results.levels(name)}
+    for level, reason in facts.skipped(results.experiment, runs).items():
+        # Another run, in which it was there, may have measured it since.
+        if level not in measured:
+            yield f"Skipped {level}: {reason}."
 
 
 def _method(results: Results) -> tuple[tuple[str, str], ...]:
     rows = (*results.rows, *results.failed)
+    if not rows:
+        return ()
     varied = [f"{name}: {', '.join(map(level_text, results.levels(name)))}" for name in results.varying]
     fixed = {name: results.levels(name)[0] for name in results.factors if len(results.levels(name)) == 1}
     constants = {**rows[0].constants, **fixed}
