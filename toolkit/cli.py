@@ -163,6 +163,8 @@ def _run(
     )
     with showing() as tell:
         summary = run(request, tell)
+    for level in summary.skipped:
+        click.echo(f"toolkit: skipped {level}", err=True)
     failed = summary.failed + summary.failed_before
     click.echo(
         f"{summary.planned} trials: {summary.ok} run, {summary.finished_before} finished before, {failed} failed"
@@ -177,6 +179,37 @@ def _overrides(settings: Sequence[str]) -> dict[str, tuple[Level, ...]]:
             raise UsageError(f"--set names {name} twice: give all its levels at once, as in --set {name}=A,B")
         overrides[name] = levels
     return overrides
+
+
+@_commands.command("predict")
+@click.argument("experiment", metavar="NAME|FILE")
+@click.option("--profile", default="default", show_default=True, help=f"Whose levels: {', '.join(PROFILES)}.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="FACTOR=A,B", help="Levels in place of the profile's."
+)
+def _predict(experiment: str, profile: str, settings: tuple[str, ...]) -> None:
+    """Print what a workload would need under every mode, from one run of it for each of its own levels.
+
+    Peak and end are bytes of array data. Nothing is stored.
+    """
+    from toolkit.predicting import predict
+    from toolkit.report.units import text
+
+    row = "{:<32} {:<7} {:<12} {:<16} {:<8} {:>10} {:>10}"
+    click.echo(row.format("levels", "refs", "retain_grad", "enable_backprop", "gc", "peak", "end"))
+    for predicted in predict(load_experiment(experiment), profile, _overrides(settings)):
+        mode, simulated = predicted.mode, predicted.simulated
+        click.echo(
+            row.format(
+                " ".join(f"{name}={level}" for name, level in predicted.levels.items()),
+                mode.references,
+                str(mode.retain_grad),
+                str(mode.enable_backprop),
+                "default" if mode.thresholds else "off" if mode.references == "strong" else "any",
+                text(simulated.peak_bytes, "bytes"),
+                text(simulated.end_bytes, "bytes"),
+            )
+        )
 
 
 @_commands.command("report")

@@ -12,7 +12,6 @@ import time
 import traceback
 import tracemalloc
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -20,12 +19,13 @@ from typing import Any
 
 import numpy as np
 
-from toolkit.core.config import Config, using_config
+from toolkit.core.config import using_config
 from toolkit.experiment import Experiment
 from toolkit.probes import MOMENTS, Moment, Position, Probe
 from toolkit.probes.traced import tracing_everything
 from toolkit.trials.allocating import MALLOC_LEVELS
 from toolkit.trials.collecting import collecting, policy_of
+from toolkit.trials.levels import toggle_levels, workload_levels
 from toolkit.trials.libraries import populate_libraries
 from toolkit.trials.reserve import Reserve
 from toolkit.trials.result import write_result
@@ -38,8 +38,6 @@ PROBES = {
     "traced": ("clock", "events", "collector", "traced"),
     "timed": ("collector", "clock"),
 }
-#: Factors that set the environment of a trial and do not reach its workload.
-ENVIRONMENT_FACTORS = ("gc", "malloc", "python", "engine")
 
 _PR_SET_PDEATHSIG = 1
 
@@ -83,13 +81,7 @@ def load_script(path: Path) -> Experiment:
 
 def _measure(experiment: Experiment, spec: Mapping[str, Any]) -> dict[str, Any]:
     levels = {**spec["constants"], **spec["factors"]}
-    toggles = {toggle.name for toggle in fields(Config)}
-    arguments = {
-        name: level
-        for name, level in levels.items()
-        if name not in toggles and name not in ENVIRONMENT_FACTORS
-    }
-    settings = {name: level for name, level in levels.items() if name in toggles}
+    arguments = workload_levels(levels)
     gc_level = str(levels.get("gc", "default"))
     if library := MALLOC_LEVELS[str(levels.get("malloc", "default"))].library:
         refuse_another_allocator(library)
@@ -107,7 +99,7 @@ def _measure(experiment: Experiment, spec: Mapping[str, Any]) -> dict[str, Any]:
     def run() -> object:
         return experiment.workload(trial, **arguments)
 
-    with using_config(**settings):
+    with using_config(**toggle_levels(levels)):
         # Times are taken as the program is by itself, without room that was made for it.
         reserve = None if spec["measure"] == "timed" else Reserve()
         settle(reserve)

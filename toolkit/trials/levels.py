@@ -1,0 +1,23 @@
+"""Where the levels of a trial go: to the toggles of the core, to its environment, or to its workload."""
+
+from collections.abc import Mapping
+
+from toolkit.core.config import Config
+from toolkit.trials import Level
+
+__all__ = ["ENVIRONMENT_FACTORS", "toggle_levels", "workload_levels"]
+
+#: Factors that set the environment of a trial.
+ENVIRONMENT_FACTORS = ("gc", "malloc", "python", "engine")
+
+
+def toggle_levels(levels: Mapping[str, Level]) -> dict[str, Level]:
+    """Return the levels that set toggles of `Config`, by name."""
+    toggles = Config.levels()
+    return {name: level for name, level in levels.items() if name in toggles}
+
+
+def workload_levels(levels: Mapping[str, Level]) -> dict[str, Level]:
+    """Return the levels that reach the workload, by keyword."""
+    elsewhere = {*Config.levels(), *ENVIRONMENT_FACTORS}
+    return {name: level for name, level in levels.items() if name not in elsewhere}
