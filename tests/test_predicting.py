@@ -48,7 +48,8 @@ def test_the_bytes_are_those_of_the_formulas(chain, tmp_path, monkeypatch):
     array_bytes = 400_000
     for one in predict(chain, "default", {"k": (5,)}):
         peak, end = (12, 12) if one.mode.retain_grad else (8, 7)
-        assert abs(one.simulated.peak_bytes - peak * array_bytes) <= 8
+        # Within the header of one array: numpy keeps small blocks of its own, and the constant 2 is an array.
+        assert abs(one.simulated.peak_bytes - peak * array_bytes) <= 112
         assert one.simulated.end_bytes == end * array_bytes
 
 
