@@ -206,6 +206,12 @@ def test_every_profile_can_be_planned(name, profile):
     assert len({trial.key for trial in trials}) == len(trials)
 
 
+@each_script
+def test_the_full_profile_takes_up_the_trials_of_the_default_one(name):
+    default, full = ({one.key for one in plan(load_experiment(name), profile)} for profile in PROFILES[1:])
+    assert default <= full
+
+
 @pytest.mark.slow
 @each_script
 def test_every_trial_of_the_default_profile_is_ok(name, tmp_path):

@@ -51,12 +51,12 @@ class Trial:
     def key(self) -> str:
         """What makes this trial another one than every other: SHA-256, in hexadecimal.
 
-        Neither the path of the script nor the deadline counts, nor does the order of factors.
+        Neither the path of the script nor the deadline counts, nor the order of levels, nor which of them
+        are factors: a profile may vary what another holds constant, and its cells are the same.
         """
         identity = [
             self.experiment,
-            dict(self.factors),
-            dict(self.constants),
+            {**self.constants, **self.factors},
             self.measure,
             self.replicate,
             self.seed,
