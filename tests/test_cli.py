@@ -136,7 +136,7 @@ def test_a_run_is_complete_and_the_same_command_runs_nothing_more(run, folder):
     assert sorted(log_of(folder)) == ["1", "2"]
     contents = read_store(folder / "results")
     assert [row.metrics["answer_count"] for row in contents.rows] == [1, 2]
-    (described,) = contents.runs
+    described, _ = contents.runs
     assert described.description["arguments"] == ["run", "counted", "--set", "i=1,2", "--profile", "smoke"]
     assert described.description["profile"] == "smoke"
 

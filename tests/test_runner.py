@@ -86,7 +86,36 @@ def test_every_trial_is_run_once_and_told_of(go, results, tmp_path):
     assert (again.planned, again.ok, again.finished_before, again.to_do) == (2, 0, 2, 0)
     assert len(told) == 1
     assert len(log_of(tmp_path)) == 2
-    assert len(read_store(results).runs) == 1
+    planned, again = read_store(results).runs
+    assert planned.plans == again.plans and list(again.plans) == ["counted"]
+    assert again.ended_at is not None
+
+
+def test_going_back_to_earlier_code_takes_its_figures_again(go, experiment, results):
+    source = experiment.script.read_text()
+    for other in (source, source.replace("np.empty(n)", "np.empty(n + 1)"), source):
+        experiment.script.write_text(other)
+        summary, _ = go(experiments=[load_experiment(str(experiment.script))])
+    assert (summary.ok, summary.finished_before) == (0, 1)
+    contents = read_store(results)
+    assert [row.code_digest for row in contents.rows] == [plan(experiment)[0].code_digest]
+    assert len(contents.left_out) == 1
+
+
+def test_a_run_reads_the_rows_of_the_store_once(go, monkeypatch):
+    from toolkit.store import read, rows, write
+
+    go()
+    passes = []
+
+    def counted(connection):
+        passes.append(1)
+        yield from rows.read_rows(connection)
+
+    for module in (read, write):
+        monkeypatch.setattr(module, "read_rows", counted, raising=False)
+    go(retry_failed=True)
+    assert len(passes) == 1
 
 
 def test_a_failure_is_a_result_until_it_is_asked_for_again(go, results, tmp_path):
@@ -110,8 +139,8 @@ def test_a_failure_counts_also_where_other_code_has_run_since(go, experiment, re
     (trial,) = plan(experiment)
     with Writer(results) as store:
         newer = replace(trial, code_digest="of code that was tried in between")
-        started_at = read_store(results).rows[0].started_at + 1
-        store.add(1, newer, Outcome(status="ok", exit_code=0, started_at=started_at, elapsed_seconds=0.1))
+        run_id = store.begin_run(describe(), [newer])
+        store.add(run_id, newer, Outcome(status="ok", exit_code=0, started_at=9e9, elapsed_seconds=0.1))
     again, _ = go()
     assert again.failed_before == 1
 

@@ -9,9 +9,9 @@ from random import Random
 from typing import Any
 
 from toolkit.experiment import Experiment
-from toolkit.planning import UsageError, plan
-from toolkit.provenance import MUST_AGREE, describe
-from toolkit.store import Contents
+from toolkit.planning import UsageError, plan, skipped_levels
+from toolkit.provenance import MUST_AGREE, OF_THE_INTERPRETER, describe
+from toolkit.store import Contents, Row
 from toolkit.store.read import read_store
 from toolkit.store.write import Writer
 from toolkit.trials import Level, Outcome, Trial
@@ -55,13 +55,17 @@ class Request:
 
 @dataclass(kw_only=True)
 class Summary:
-    """How far a run has come: trials planned, finished before, and what became of the others."""
+    """How far a run has come: trials planned, finished before, and what became of the others.
+
+    Levels that this machine cannot run are no part of the plan; `skipped` tells of each in one line.
+    """
 
     planned: int
     finished_before: int
     failed_before: int = 0
     ok: int = 0
     failed: int = 0
+    skipped: Sequence[str] = ()
 
     @property
     def done(self) -> int:
@@ -98,28 +102,37 @@ def run(request: Request, tell: Callable[[Summary, Trial | None, Outcome | None]
         for experiment in declared.values()
         for trial in plan(experiment, request.profile, request.overrides, request.replicates)
     ]
-    description = describe()
+    skipped = {
+        name: levels
+        for name, experiment in declared.items()
+        if (levels := skipped_levels(experiment, request.profile, request.overrides))
+    }
+    description = describe() | ({"skipped_levels": skipped} if skipped else {})
     with Writer(request.results_dir) as store:
         contents = read_store(request.results_dir)
         if not request.mix:
-            _refuse_another_environment(contents, description, request.results_dir)
-        ended_well = store.finished_keys(retry_failed=True)
-        finished = ended_well if request.retry_failed else store.finished_keys(retry_failed=False)
+            _refuse_another_environment(contents, description, trials, request.results_dir)
+        ended_well = contents.finished_keys(retry_failed=True)
+        finished = contents.finished_keys(retry_failed=request.retry_failed)
         before = [trial.key for trial in trials if trial.key in finished]
         waiting = [trial for trial in trials if trial.key not in finished]
         summary = Summary(
             planned=len(trials),
             finished_before=len(before),
             failed_before=sum(key not in ended_well for key in before),
+            skipped=[
+                f"{name}, {level}: {reason}"
+                for name, levels in skipped.items()
+                for level, reason in levels.items()
+            ],
         )
         tell(summary, None, None)
-        if not waiting:
-            return summary
         order_seed = secrets.randbits(32)
         Random(order_seed).shuffle(waiting)
         run_id = store.begin_run(
             description
-            | {"profile": request.profile, "order_seed": order_seed, "arguments": list(request.arguments)}
+            | {"profile": request.profile, "order_seed": order_seed, "arguments": list(request.arguments)},
+            trials,
         )
         # Whatever ends the loop early ends the trials that are running before the store is closed.
         with closing(run_trials(waiting, request.jobs)) as ended:
@@ -148,19 +161,36 @@ def _by_name(experiments: Sequence[Experiment]) -> dict[str, Experiment]:
 
 
 def _refuse_another_environment(
-    contents: Contents, description: Mapping[str, Any], results_dir: Path
+    contents: Contents, description: Mapping[str, Any], trials: Sequence[Trial], results_dir: Path
 ) -> None:
-    used = {row.run for row in contents.rows if row.status == "ok"}
+    # Figures of code that neither is planned now nor was last are not shown beside the new ones.
+    codes = {name: plan.code_digest for name, plan in contents.plans.items()}
+    codes |= {trial.experiment: trial.code_digest for trial in trials}
+    rows = [
+        row
+        for row in (*contents.rows, *contents.left_out)
+        if row.status == "ok" and row.code_digest == codes[row.experiment]
+    ]
+    used = {row.run for row in rows}
+    used_here = {row.run for row in rows if _runs_in_this_interpreter(row)}
+    any_here = any(map(_runs_in_this_interpreter, trials))
     for earlier in contents.runs:
         if earlier.id not in used:
             continue
         for name in MUST_AGREE:
+            if name in OF_THE_INTERPRETER and not (any_here and earlier.id in used_here):
+                continue
             before, now = earlier.description.get(name), description[name]
             if before != now:
                 raise UsageError(
                     f"{results_dir} holds figures taken with {name} {before}, and this is {name} {now}: "
                     "take another folder with --results, or allow both with --mix"
                 )
+
+
+def _runs_in_this_interpreter(trial: Trial | Row) -> bool:
+    # One that names its interpreter has it among its levels: nobody takes its figures for another's.
+    return {**trial.constants, **trial.factors}.get("python", "this") == "this"
 
 
 def _with_prediction(experiment: Experiment, trial: Trial, outcome: Outcome) -> Outcome:

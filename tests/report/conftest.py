@@ -61,6 +61,7 @@ class Store:
         replicate: int,
         made: Outcome,
         constants: Mapping[str, Level] | None = None,
+        seed: int = 0,
     ) -> Trial:
         trial = Trial(
             experiment=experiment,
@@ -69,7 +70,7 @@ class Store:
             constants=constants or {},
             measure=measure,
             replicate=replicate,
-            seed=0,
+            seed=seed,
             deadline_seconds=60.0,
             code_digest=hashlib.sha256(experiment.encode()).hexdigest(),
         )

@@ -12,6 +12,8 @@ from toolkit.report.build import document, write_report
 from toolkit.report.folder import replace_folder
 from toolkit.report.sections import ReportIncomplete
 from toolkit.store import BadStore, StoreUnwritable
+from toolkit.store.write import Writer
+from toolkit.trials.code import code_digest
 
 
 def _files(folder):
@@ -173,9 +175,70 @@ def test_trials_with_older_constants_are_left_out_and_counted(make_store, tmp_pa
                 {"iterations": constant},
             )
     (section,) = document(tmp_path, {}).sections
-    assert section.notes[-1] == "1 older trial with other constants are not shown: iterations=10."
+    assert section.notes[-1] == "Not shown: 1 trial with other constants than the last run's: iterations=10."
     (medians,) = section.tables
     assert [row[-1].median for row in medians.rows] == [20]
+
+
+def _again(folder, *trials):
+    with Writer(folder) as writer:
+        writer.begin_run({}, trials)
+
+
+def test_the_constants_planned_last_rule_though_others_ran_later(make_store, tmp_path):
+    with make_store(tmp_path) as store:
+        first, *_ = [
+            store.add("loop", {"k": 1}, "resident", 0, store.outcome({"peak_rss_bytes": n}), {"n": n})
+            for n in (10, 20)
+        ]
+        # As a factor: levels of --set, or of another profile.
+        for n in (10, 30):
+            store.add("loop", {"k": 2, "n": n}, "resident", 0, store.outcome({"peak_rss_bytes": n}))
+    _again(tmp_path, first)
+    (section,) = document(tmp_path, {}).sections
+    (medians,) = section.tables
+    assert [(row[0], row[-1].median) for row in medians.rows] == [(1, 10), (2, 10)]
+    assert section.notes[-1] == "Not shown: 2 trials with other constants than the last run's: n=20; n=30."
+
+
+def test_levels_set_on_top_stand_beside_what_was_constant_before(make_store, tmp_path):
+    with make_store(tmp_path) as store:
+        store.add("loop", {"k": 1}, "resident", 0, store.outcome({"peak_rss_bytes": 10}), {"n": 10})
+        last = store.add("loop", {"k": 1, "n": 20}, "resident", 0, store.outcome({"peak_rss_bytes": 20}))
+    _again(tmp_path, last)
+    (section,) = document(tmp_path, {}).sections
+    (medians,) = section.tables
+    assert [(row[0], row[-1].median) for row in medians.rows] == [(10, 10), (20, 20)]
+    assert not any("Not shown" in note for note in section.notes)
+
+
+def test_another_seed_is_not_pooled(make_store, tmp_path):
+    with make_store(tmp_path) as store:
+        for seed in (1, 2):
+            made = store.outcome({"peak_rss_bytes": seed})
+            store.add("loop", {"k": 1}, "resident", 0, made, seed=seed)
+    (section,) = document(tmp_path, {}).sections
+    (medians,) = section.tables
+    assert [row[-1].median for row in medians.rows] == [2]
+    assert section.notes[-1] == "Not shown: 1 trial with other constants than the last run's: random seed=1."
+
+
+def test_trials_of_other_code_are_counted_and_present_code_is_compared(make_store, tmp_path):
+    experiment = Experiment(_workload, {"k": [1]})
+    with make_store(tmp_path) as store:
+        for replicate in range(4):
+            made = store.outcome({"peak_rss_bytes": 1})
+            old = store.add("loop", {"k": 1}, "resident", replicate, made)
+    (section,) = document(tmp_path, {"loop": experiment}).sections
+    assert section.notes == (
+        "What is shown is of earlier code: the script or the toolkit has changed since it ran.",
+    )
+    present = replace(old, code_digest=code_digest(experiment))
+    _again(tmp_path, present)
+    (section,) = document(tmp_path, {"loop": experiment}).sections
+    assert section.notes == ("Not shown: 4 trials of other code than the last run's.",)
+    assert not section.tables and not section.findings
+    assert b"none of the newest code" in write_report(tmp_path, {"loop": experiment}).read_bytes()
 
 
 def test_only_failures_make_a_report_too(make_store, tmp_path):

@@ -19,10 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import toolkit
-from toolkit.store import BadStore, Contents, DamagedRows, Row
+from toolkit.store import BadStore, Contents, DamagedRows, OlderCode, Plan, Row
 from toolkit.store.encoding import Packed, digest_of
 from toolkit.store.read import frame, load, read_store, series
-from toolkit.store.schema import TRIAL_CELLS
+from toolkit.store.schema import RUN_CELLS, TRIAL_CELLS
 from toolkit.store.write import Writer
 from toolkit.trials import Outcome, Trial
 
@@ -169,6 +169,56 @@ def test_rows_stand_in_one_order_however_they_came(
     pd.testing.assert_frame_equal(one.drop(columns="run"), other.drop(columns="run"))
 
 
+def plan_again(results: Path, *trials: Trial) -> None:
+    with Writer(results) as writer:
+        writer.begin_run({}, trials)
+
+
+def test_the_code_that_was_planned_last_is_the_newest_whenever_it_ran(
+    results: Path, make_trial: MakeTrial, make_outcome: MakeOutcome
+) -> None:
+    first, second = make_trial(code_digest="first"), make_trial(code_digest="second")
+    store(results, (first, make_outcome(started_at=1.0)), (second, make_outcome(started_at=2.0)))
+    plan_again(results, second)
+    plan_again(results, first)
+    with pytest.warns(OlderCode, match="1 trials of earlier code were left out"):
+        assert load(results)["code_digest"].tolist() == ["first"]
+    contents = read_store(results)
+    assert [row.code_digest for row in contents.left_out] == ["second"]
+    assert contents.finished_keys(retry_failed=True) == {first.key, second.key}
+    assert contents.plans == {"step17": Plan(code_digest="first", seed=7, constants={"iterations": 400})}
+
+
+def test_what_was_planned_and_has_not_run_leaves_nothing_to_load(filled: Path, make_trial: MakeTrial) -> None:
+    plan_again(filled, make_trial(code_digest="newest"))
+    with pytest.warns(OlderCode, match="6 trials"):
+        assert load(filled).empty
+    assert len(load(filled, every_code=True)) == 6
+
+
+@pytest.mark.parametrize(
+    "plans", ["[]", '{"e":1}', '{"e":{}}', '{"e":{"code_digest":1,"seed":1,"constants":{}}}',
+              '{"e":{"code_digest":"c","seed":true,"constants":{}}}',
+              '{"e":{"code_digest":"c","seed":1,"constants":{"n":null}}}'],
+)  # fmt: skip
+def test_a_plan_that_the_store_never_writes_costs_its_run(filled: Path, plans: str) -> None:
+    (cells,) = [rewrite(filled, f"SELECT {', '.join(RUN_CELLS)} FROM run")]
+    digest = digest_of([*cells[:-1], plans])
+    rewrite(filled, "UPDATE run SET plans = ?, digest = ?", plans, digest)
+    contents = read_store(filled)
+    assert contents.runs == () and [damage.table for damage in contents.damaged] == ["run"]
+    assert len(contents.rows) == 6
+
+
+def test_a_trial_differs_from_a_plan_in_its_constants_and_its_seed_alone() -> None:
+    plan = Plan(code_digest="c", seed=0, constants={"n": 1, "gc": "off"})
+    alike = replace(ROW, constants={"gc": "off"}, factors={"n": 1, "k": 5})
+    assert plan.differing(alike) == {}
+    assert plan.differing(replace(alike, factors={"n": True})) == {"n": True}
+    assert plan.differing(replace(alike, constants={})) == {"gc": None}
+    assert plan.differing(replace(alike, seed=3)) == {"random seed": 3}
+
+
 def test_only_the_newest_code_of_each_experiment_is_loaded(
     results: Path, make_trial: MakeTrial, make_outcome: MakeOutcome
 ) -> None:
@@ -183,7 +233,9 @@ def test_only_the_newest_code_of_each_experiment_is_loaded(
         at("a", "new", 10.0, replicate=2),
         at("b", "old", 5.0),
     )
-    newest, every = load(results), load(results, every_code=True)
+    with pytest.warns(OlderCode):
+        newest = load(results)
+    every = load(results, every_code=True)
     assert list(zip(newest["experiment"], newest["code_digest"], newest["replicate"], strict=True)) == [
         ("a", "new", 0),
         ("a", "new", 2),

@@ -33,7 +33,8 @@ with Writer(results):
 ADD_UNTIL_KILLED = """
 with Writer(results) as store:
     run = store.begin_run({})
-    done = store.finished_keys(retry_failed=False)
+    from toolkit.store.read import read_store
+    done = read_store(results).finished_keys(retry_failed=False)
     for replicate in range(100_000):
         if trial(replicate).key not in done:
             store.add(run, trial(replicate), outcome())
@@ -86,7 +87,8 @@ contents = read_store(results)
 assert [row.replicate for row in contents.rows] == list(range(added)) and not contents.damaged
 subprocess.run(["mount", "-o", "remount,size=4m", results], check=True)
 with Writer(results) as store:
-    assert store.finished_keys(retry_failed=True) == {trial(replicate).key for replicate in range(added)}
+    stored = read_store(results).finished_keys(retry_failed=True)
+    assert stored == {trial(replicate).key for replicate in range(added)}
     store.add(store.begin_run({}), trial(added), outcome())
 assert len(read_store(results).rows) == added + 1
 assert sorted(os.listdir(results)) == ["results.db", "results.db.lock"]
@@ -135,7 +137,7 @@ def files(results: Path) -> list[str]:
 
 
 def keys(results: Path) -> set[str]:
-    return {row.key for row in read_store(results, every_code=True).rows}
+    return read_store(results).finished_keys(retry_failed=False)
 
 
 def test_what_is_added_comes_back(filled: Path, make_trial: MakeTrial, make_outcome: MakeOutcome) -> None:
@@ -173,9 +175,18 @@ def test_a_run_that_never_began_takes_no_trial(
 
 def test_a_failure_is_finished_unless_it_is_to_be_retried(filled: Path, make_trial: MakeTrial) -> None:
     every = {make_trial(replicate).key for replicate in range(6)}
-    with Writer(filled) as store:
-        assert store.finished_keys(retry_failed=False) == every
-        assert store.finished_keys(retry_failed=True) == every - {make_trial(5).key}
+    contents = read_store(filled)
+    assert contents.finished_keys(retry_failed=False) == every
+    assert contents.finished_keys(retry_failed=True) == every - {make_trial(5).key}
+
+
+def test_a_damaged_row_is_finished_unless_it_is_to_be_retried(filled: Path, make_trial: MakeTrial) -> None:
+    with closing(sqlite3.connect(filled / "results.db")) as connection:
+        connection.execute("UPDATE trial SET metrics = '{}' WHERE replicate = 2")
+        connection.commit()
+    contents = read_store(filled)
+    assert make_trial(2).key in contents.finished_keys(retry_failed=False)
+    assert make_trial(2).key not in contents.finished_keys(retry_failed=True)
 
 
 def test_a_retried_failure_is_replaced_with_its_series(
@@ -207,7 +218,7 @@ def test_a_damaged_row_is_measured_again(
         connection.commit()
     assert len(read_store(filled).damaged) == 1
     with Writer(filled) as store:
-        assert make_trial(2).key not in store.finished_keys(retry_failed=True)
+        assert make_trial(2).key not in read_store(filled).finished_keys(retry_failed=True)
         store.add(1, make_trial(2), make_outcome())
     contents = read_store(filled)
     assert len(contents.rows) == 6 and not contents.damaged
@@ -269,7 +280,7 @@ def test_text_that_is_no_unicode_is_spelt_out(
     with Writer(results) as store:
         run = store.begin_run({"argv": [odd]})
         store.add(run, trial, outcome)
-        assert store.finished_keys(retry_failed=False) == {trial.key}
+        assert read_store(results).finished_keys(retry_failed=False) == {trial.key}
     contents = read_store(results)
     (row,) = contents.rows
     assert row.message == "a\\udc80b\0 ü \U0001f600"
@@ -358,8 +369,8 @@ def test_a_second_writer_is_turned_away_at_once(filled: Path, start: Start) -> N
         assert len(read_store(filled).rows) == 6
         holder.kill()
         holder.wait()
-        with Writer(filled) as store:
-            assert len(store.finished_keys(retry_failed=False)) == 6
+        with Writer(filled):
+            assert len(read_store(filled).finished_keys(retry_failed=False)) == 6
 
 
 def test_another_program_that_holds_the_file_is_told_apart(
@@ -383,8 +394,8 @@ def test_kill_9_loses_no_trial_that_was_acknowledged(results: Path, start: Start
             writer.kill()
             acknowledged += writer.stdout.read().split()
             assert writer.wait() == -signal.SIGKILL
-        with Writer(results) as store:
-            stored = store.finished_keys(retry_failed=True)
+        with Writer(results):
+            stored = read_store(results).finished_keys(retry_failed=True)
         # The one that was under way may be there, and nobody was told.
         assert set(acknowledged) <= stored and len(stored) <= len(acknowledged) + kills + 1
     assert len(set(acknowledged)) == len(acknowledged) > 100

@@ -11,7 +11,7 @@ import toolkit.report.formats
 from toolkit.analysis.comparison import Comparison
 from toolkit.analysis.results import Results
 from toolkit.experiment import Experiment
-from toolkit.report import Document, Finding, Format, Section, facts, tables
+from toolkit.report import Document, Finding, Format, Section, facts, omissions, tables
 from toolkit.report.appendix import GLOSSARY, methods
 from toolkit.report.folder import replace_folder
 from toolkit.report.names import unique_stems
@@ -65,15 +65,18 @@ def document(results_dir: str | Path, experiments: Mapping[str, Experiment]) -> 
     contents = read_store(results_dir)
     stems = unique_stems()
     required_stem, *_ = [stems(part) for part in ("required", "findings", "methods", "words")]
-    found = {row.experiment for row in contents.rows}
+    found = dict.fromkeys(row.experiment for row in (*contents.rows, *contents.left_out))
     names = [name for name in experiments if name in found]
     sections: list[Section] = []
     compared: list[tuple[str, Comparison]] = []
-    for name in dict.fromkeys((*names, *(row.experiment for row in contents.rows))):
-        shown, left_out = _of_newest_constants([row for row in contents.rows if row.experiment == name])
+    for name in dict.fromkeys((*names, *found)):
+        plan = contents.plans[name]
+        # Trials may differ in constants or the seed alone: one cell must not hold both.
+        shown = [row for row in contents.rows if row.experiment == name and not plan.differing(row)]
         script = experiments.get(name)
         results = Results(name, shown, partial(series, results_dir), script.factors if script else None)
-        one, its_comparisons = section(results, script, _runs_of(shown, contents), left_out, stems)
+        notes = omissions.notes(name, contents, script)
+        one, its_comparisons = section(results, script, _runs_of(shown, contents), notes, stems)
         sections.append(one)
         compared += ((name, comparison) for comparison in its_comparisons)
     findings = (finding for one in sections for finding in one.findings)
@@ -89,16 +92,6 @@ def document(results_dir: str | Path, experiments: Mapping[str, Experiment]) -> 
     )
 
 
-def _of_newest_constants(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
-    """Part the trials that ran with the constants of the newest one from those that did not.
-
-    Figures of two profiles may differ in constants alone: one cell must not hold both.
-    """
-    newest = max(rows, key=lambda row: row.started_at).constants
-    shown = [row for row in rows if row.constants == newest]
-    return shown, [row for row in rows if row.constants != newest]
-
-
 def _runs_of(rows: Sequence[Row], contents: Contents) -> list[Run]:
     ids = {row.run for row in rows}
     return [run for run in contents.runs if run.id in ids]
@@ -106,7 +99,7 @@ def _runs_of(rows: Sequence[Row], contents: Contents) -> list[Run]:
 
 def _facts(contents: Contents) -> tuple[tuple[str, str], ...]:
     if not contents.rows:
-        return (("trials", "none yet"),)
+        return (("trials", "none of the newest code" if contents.left_out else "none yet"),)
     failed = len(contents.failed)
     well = f"{number(len(contents.rows) - failed, 0)} ended well"
     experiments = len({row.experiment for row in contents.rows})

@@ -27,6 +27,10 @@ class DamagedRows(UserWarning):
     """Some rows no longer are what was written; they were left out."""
 
 
+class OlderCode(UserWarning):
+    """Trials of code that has changed since were left out."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
     """One trial and what came of it, as they are stored; the fields are those of `Trial` and `Outcome`.
@@ -56,6 +60,40 @@ class Row:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """What a run planned of one experiment, be it finished before or not.
+
+    Attributes
+    ----------
+    code_digest : str
+        Of the code that its trials run.
+    seed : int
+        Of their random generator.
+    constants : mapping of str to level
+        What it did not vary.
+    """
+
+    code_digest: str
+    seed: int
+    constants: Mapping[str, Level]
+
+    def differing(self, row: Row) -> dict[str, Level | None]:
+        """Return by name the levels of a trial that are not the constants and the seed planned; None for no level.
+
+        What is a constant here may have been a factor there: a trial at the level planned does not differ.
+        """
+        # With a space, which the name of no level has.
+        levels = {"random seed": row.seed, **row.constants, **row.factors}
+        planned = {"random seed": self.seed, **self.constants}
+        return {name: levels.get(name) for name in planned if not _same(levels.get(name), planned[name])}
+
+
+def _same(one: Level | None, other: Level) -> bool:
+    # As levels, 1, 1.0 and True are three.
+    return type(one) is type(other) and one == other
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Run:
     """One run of the command.
 
@@ -69,12 +107,15 @@ class Run:
         Seconds since 1970; None when it was cut off or is still going on.
     description : mapping
         Who ran what where, as the runner told it.
+    plans : mapping of str to Plan
+        What it planned of each experiment, by name.
     """
 
     id: int
     started_at: float
     ended_at: float | None
     description: Mapping[str, Any]
+    plans: Mapping[str, Plan]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,13 +152,33 @@ class Contents:
         By experiment, then by the levels of the factors and constants, measure and replicate.
     damaged : tuple of Damage
         What had to be left out of both.
+    plans : mapping of str to Plan
+        The last one of each experiment: its code is the newest, whenever trials of it ran.
+    left_out : tuple of Row
+        Whole trials of other code than the newest, in the order of `rows`.
     """
 
     runs: tuple[Run, ...]
     rows: tuple[Row, ...]
     damaged: tuple[Damage, ...]
+    plans: Mapping[str, Plan]
+    left_out: tuple[Row, ...]
 
     @property
     def failed(self) -> tuple[Row, ...]:
         """The trials that did not end well."""
         return tuple(row for row in self.rows if row.status != "ok")
+
+    def finished_keys(self, *, retry_failed: bool) -> set[str]:
+        """Return the keys of the trials, of any code, that need not run again.
+
+        Parameters
+        ----------
+        retry_failed : bool
+            False: every trial in the store; a failure is a result too. True: only those that ended as "ok" and
+            whose row is whole.
+        """
+        rows = (*self.rows, *self.left_out)
+        if retry_failed:
+            return {row.key for row in rows if row.status == "ok"}
+        return {row.key for row in rows} | {one.name for one in self.damaged if one.table == "trial"}

@@ -1,6 +1,5 @@
 """What a store holds, as numbers to analyse."""
 
-import math
 import sqlite3
 import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -10,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from toolkit.store import BadStore, Contents, Damage, DamagedRows, Row, Run
+from toolkit.store import BadStore, Contents, Damage, DamagedRows, OlderCode, Plan, Row, Run
 from toolkit.store.encoding import Samples, unpack
 from toolkit.store.rows import read_row, read_rows, read_runs
 from toolkit.store.schema import open_for_reading, plain_errors, store_path
@@ -38,7 +37,7 @@ def load(results_dir: str | Path, *, every_code: bool = False) -> pd.DataFrame:
     results_dir : path
         The folder that holds ``results.db``.
     every_code : bool
-        True to have also the trials of code that has changed since.
+        True to have also the trials of code other than that planned last.
 
     Raises
     ------
@@ -49,23 +48,27 @@ def load(results_dir: str | Path, *, every_code: bool = False) -> pd.DataFrame:
     -----
     DamagedRows
         When rows had to be left out, naming the first ten.
+    OlderCode
+        When trials of other code were left out.
     """
-    contents = read_store(results_dir, every_code=every_code)
+    path, contents = store_path(results_dir), read_store(results_dir)
     if contents.damaged:
-        warnings.warn(_complaint(store_path(results_dir), contents.damaged), DamagedRows, stacklevel=2)
+        warnings.warn(_complaint(path, contents.damaged), DamagedRows, stacklevel=2)
+    if every_code:
+        return frame(sorted((*contents.rows, *contents.left_out), key=_place))
+    if contents.left_out:
+        words = f"{path}: {len(contents.left_out)} trials of earlier code were left out"
+        warnings.warn(words, OlderCode, stacklevel=2)
     return frame(contents.rows)
 
 
-def read_store(results_dir: str | Path, *, every_code: bool = False) -> Contents:
+def read_store(results_dir: str | Path) -> Contents:
     """Return the runs and trials of a store, and name what is damaged.
 
     Parameters
     ----------
     results_dir : path
         The folder that holds ``results.db``.
-    every_code : bool
-        False to leave out trials of code that has changed since: of each experiment those are taken whose
-        code is that of its most recently started trial.
 
     Raises
     ------
@@ -74,13 +77,15 @@ def read_store(results_dir: str | Path, *, every_code: bool = False) -> Contents
     """
     with _reading(store_path(results_dir)) as connection:
         found = [*read_runs(connection), *read_rows(connection)]
-    rows = [one for one in found if isinstance(one, Row)]
-    if not every_code:
-        rows = _of_newest_code(rows)
+    runs = tuple(one for one in found if isinstance(one, Run))
+    rows = sorted((one for one in found if isinstance(one, Row)), key=_place)
+    plans = _last_plans(runs, rows)
     return Contents(
-        runs=tuple(one for one in found if isinstance(one, Run)),
-        rows=tuple(sorted(rows, key=_place)),
+        runs=runs,
+        rows=tuple(row for row in rows if row.code_digest == plans[row.experiment].code_digest),
         damaged=tuple(one for one in found if isinstance(one, Damage)),
+        plans=plans,
+        left_out=tuple(row for row in rows if row.code_digest != plans[row.experiment].code_digest),
     )
 
 
@@ -192,13 +197,15 @@ def _dtype(name: str, kinds: set[type]) -> str:
     return "float64" if kinds <= {int, float} else "object"
 
 
-def _of_newest_code(rows: Sequence[Row]) -> list[Row]:
-    newest: dict[str, tuple[float, str]] = {}
-    for row in rows:
-        newest[row.experiment] = max(
-            newest.get(row.experiment, (-math.inf, "")), (row.started_at, row.code_digest)
-        )
-    return [row for row in rows if row.code_digest == newest[row.experiment][1]]
+def _last_plans(runs: Sequence[Run], rows: Sequence[Row]) -> dict[str, Plan]:
+    # Of an experiment whose plans are all damaged, the trial that ran last is the best witness.
+    plans = {
+        row.experiment: Plan(code_digest=row.code_digest, seed=row.seed, constants=row.constants)
+        for row in sorted(rows, key=lambda row: row.started_at)
+    }
+    for run in runs:
+        plans |= run.plans
+    return plans
 
 
 def _place(row: Row) -> tuple[object, ...]:

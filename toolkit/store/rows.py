@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, cast
 
-from toolkit.store import Damage, Row, Run
+from toolkit.store import Damage, Plan, Row, Run
 from toolkit.store.encoding import Fingerprint, Packed, check_values, digest_of, one_line, without_surrogates
 from toolkit.store.schema import RUN_CELLS, TRIAL_CELLS
 
@@ -24,7 +24,7 @@ _KINDS = {
 
 _NONE = type(None)
 #: The types that `RUN_CELLS` and `TRIAL_CELLS` can have: a run may have no end, a trial no exit code.
-_RUN_TYPES = ((int, float, float, str), (int, float, _NONE, str))
+_RUN_TYPES = ((int, float, float, str, str), (int, float, _NONE, str, str))
 _TRIAL_TYPES = tuple(
     (str, int, str, str, int, int, str, exit_code, str, str, str, str, str, str, float, float)
     for exit_code in (int, _NONE)
@@ -42,7 +42,7 @@ _Known = dict[tuple[str, str], Mapping[str, Any]]
 def read_runs(connection: sqlite3.Connection) -> Iterator[Run | Damage]:
     """Yield every run in the order in which they began, or what is wrong with it."""
     for *cells, digest in connection.execute(f"{_SELECT_RUN} ORDER BY id"):
-        run_id, started_at, ended_at, description = cells
+        run_id, started_at, ended_at, description, plans = cells
         try:
             _check(cells, {}, digest, _RUN_TYPES)
             yield Run(
@@ -50,9 +50,17 @@ def read_runs(connection: sqlite3.Connection) -> Iterator[Run | Damage]:
                 started_at=started_at,
                 ended_at=ended_at,
                 description=MappingProxyType(_parsed(description)),
+                plans=MappingProxyType({name: _plan(**one) for name, one in _parsed(plans).items()}),
             )
         except (TypeError, ValueError, RecursionError) as error:
             yield Damage(table="run", name=one_line(str(run_id)), reason=one_line(str(error)))
+
+
+def _plan(code_digest: object, seed: object, constants: object) -> Plan:
+    if not isinstance(code_digest, str) or type(seed) is not int or not isinstance(constants, dict):
+        raise ValueError("holds a plan that is none")
+    check_values(constants, LEVEL_KINDS)
+    return Plan(code_digest=code_digest, seed=seed, constants=MappingProxyType(constants))
 
 
 def read_rows(connection: sqlite3.Connection) -> Iterator[Row | Damage]:

@@ -21,6 +21,7 @@ CREATE TABLE run (
     started_at REAL NOT NULL,
     ended_at REAL,
     description TEXT NOT NULL,
+    plans TEXT NOT NULL,
     digest TEXT NOT NULL
 )""",
     """\
@@ -56,7 +57,7 @@ CREATE TABLE series (
 )
 
 #: What the digest of a row is taken over, in this order.
-RUN_CELLS = ("id", "started_at", "ended_at", "description")
+RUN_CELLS = ("id", "started_at", "ended_at", "description", "plans")
 TRIAL_CELLS = (
     "key",
     "run",

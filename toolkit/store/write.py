@@ -3,7 +3,7 @@
 import fcntl
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -11,13 +11,13 @@ from typing import Any
 
 from toolkit.store import Row, StoreError, StoreLocked
 from toolkit.store.encoding import Packed, canonical_json, check_values, digest_of, pack, without_surrogates
-from toolkit.store.rows import LEVEL_KINDS, METRIC_KINDS, read_row, read_rows
+from toolkit.store.rows import LEVEL_KINDS, METRIC_KINDS, read_row
 from toolkit.store.schema import RUN_CELLS, TRIAL_CELLS, open_for_writing, plain_errors, store_path
 from toolkit.trials import Outcome, Trial
 
 __all__ = ["Writer"]
 
-_INSERT_RUN = f"INSERT INTO run ({', '.join(RUN_CELLS)}, digest) VALUES (?, ?, ?, ?, ?)"
+_INSERT_RUN = f"INSERT INTO run ({', '.join(RUN_CELLS)}, digest) VALUES ({'?, ' * len(RUN_CELLS)}?)"
 _INSERT_TRIAL = f"INSERT INTO trial ({', '.join(TRIAL_CELLS)}, digest) VALUES ({'?, ' * len(TRIAL_CELLS)}?)"
 _INSERT_SERIES = "INSERT INTO series (trial, name, dtype, count, data) VALUES (?, ?, ?, ?, ?)"
 
@@ -67,23 +67,27 @@ class Writer:
                 if error is None:
                     raise
 
-    def begin_run(self, description: Mapping[str, Any]) -> int:
+    def begin_run(self, description: Mapping[str, Any], planned: Iterable[Trial] = ()) -> int:
         """Note that a run begins, and return its id.
 
         Parameters
         ----------
         description : mapping
             Who runs what where; whatever JSON can hold.
+        planned : iterable of Trial
+            Every trial that is asked for, also those that are finished: readers take for the newest code of an
+            experiment what was planned last, which need not be what ran last. Of each experiment all have one
+            code, one seed and one set of constants.
 
         Raises
         ------
         ValueError
-            When it holds a number that is infinite or not a number.
+            When something holds a number that is infinite or not a number.
         """
-        text = canonical_json(dict(description))
+        text, plans = canonical_json(dict(description)), canonical_json(_plans(planned))
         with self._transaction():
             (last,) = self._connection.execute("SELECT coalesce(max(id), 0) FROM run").fetchone()
-            cells = (last + 1, time.time(), None, text)
+            cells = (last + 1, time.time(), None, text, plans)
             self._connection.execute(_INSERT_RUN, (*cells, digest_of(cells)))
         return int(last) + 1
 
@@ -91,8 +95,8 @@ class Writer:
         """Note that a run has ended, now."""
         with self._transaction():
             run = self._connection.execute(f"SELECT {', '.join(RUN_CELLS)} FROM run WHERE id = ?", (run_id,))
-            _, started_at, _, text = run.fetchone()
-            cells = (run_id, started_at, time.time(), text)
+            _, started_at, _, *texts = run.fetchone()
+            cells = (run_id, started_at, time.time(), *texts)
             self._connection.execute(
                 "UPDATE run SET ended_at = ?, digest = ? WHERE id = ?", (cells[2], digest_of(cells), run_id)
             )
@@ -122,21 +126,6 @@ class Writer:
                 _INSERT_SERIES,
                 [(trial.key, name, one.dtype, one.count, one.data) for name, one in series.items()],
             )
-
-    def finished_keys(self, retry_failed: bool) -> set[str]:
-        """Return the keys of the trials that need not run again.
-
-        Parameters
-        ----------
-        retry_failed : bool
-            False: every trial in the store; a failure is a result too. True: only those that ended as "ok"
-            and whose row is whole, for which every row is read.
-        """
-        with plain_errors(self.path, writing=True):
-            if not retry_failed:
-                return {key for (key,) in self._connection.execute("SELECT key FROM trial")}
-            rows = read_rows(self._connection)
-            return {row.key for row in rows if isinstance(row, Row) and row.status == "ok"}
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -171,6 +160,17 @@ def _lock(path: Path) -> Iterator[None]:
         except BlockingIOError:
             raise StoreLocked(f"another run is writing to {path}") from None
         yield
+
+
+def _plans(planned: Iterable[Trial]) -> dict[str, dict[str, object]]:
+    return {
+        without_surrogates(trial.experiment): {
+            "code_digest": trial.code_digest,
+            "seed": trial.seed,
+            "constants": dict(trial.constants),
+        }
+        for trial in planned
+    }
 
 
 def _cells(run_id: int, trial: Trial, outcome: Outcome) -> tuple[object, ...]:
