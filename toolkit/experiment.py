@@ -8,7 +8,7 @@ from pathlib import Path
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, cast
 
-from toolkit.trials import MEASURES, Level, Measure
+from toolkit.trials import Level, Measure
 
 if TYPE_CHECKING:
     from toolkit.analysis.predictions import Prediction
@@ -34,8 +34,8 @@ class Experiment:
         Every combination is a cell.
     constants : mapping of str to level
         Given to the workload beside the factors.
-    measures : sequence of {"resident", "traced", "timed"}
-        The kinds of trial that each cell gets.
+    measures : sequence of {"resident", "traced", "timed", "ledger"}
+        The kinds of trial that each cell gets; the first three unless it asks for others.
     replicates : mapping of measure to int
         How often each cell is run in each measure.
     profiles : mapping of str to mapping
@@ -58,7 +58,7 @@ class Experiment:
     workload: Callable[..., object]
     factors: Mapping[str, Sequence[Level]]
     constants: Mapping[str, Level] = field(default_factory=dict)
-    measures: Sequence[Measure] = MEASURES
+    measures: Sequence[Measure] = ("resident", "traced", "timed")
     replicates: Mapping[Measure, int] = field(
         default_factory=lambda: {"resident": 3, "traced": 1, "timed": 5},
     )

@@ -194,7 +194,10 @@ def _runs_in_this_interpreter(trial: Trial | Row) -> bool:
 
 
 def _with_prediction(experiment: Experiment, trial: Trial, outcome: Outcome) -> Outcome:
-    if outcome.status != "ok" or experiment.predict is None or trial.measure == "timed":
+    if outcome.status != "ok" or experiment.predict is None:
+        return outcome
+    if trial.measure == "timed" or trial.measure == "ledger":
+        # Theory counts what comes and goes inside an operation, which the ledger does not see.
         return outcome
     cell = {**trial.constants, **trial.factors}
     try:

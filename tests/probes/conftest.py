@@ -19,7 +19,8 @@ def measured(tmp_path):
     """Return a function that runs the body of a workload as a trial and returns its outcome."""
 
     def run(body, measure):
-        script = tmp_path / "probed.py"
+        # A name of its own: Python takes a script of one size and second for the one that it compiled before.
+        script = tmp_path / f"probed_{measure}.py"
         lines = dedent(body).strip().splitlines()
         script.write_text(
             "import mmap\nimport numpy as np\nfrom toolkit import Experiment, Variable, square\n\n"

@@ -49,7 +49,7 @@ def ledger(position):
         probe = PROBE(position)
         probe.start()
         try:
-            held = workload()  # noqa: F841  # held until the end is read
+            held = workload()  # held until the end is read
         finally:
             probe.stop()
         probe.read("end")
@@ -80,7 +80,7 @@ def both(position):
         for probe in probes:
             probe.start()
         try:
-            held = workload()  # noqa: F841  # held until the end is read
+            held = workload()  # held until the end is read
         finally:
             for probe in probes:
                 probe.stop()
@@ -522,3 +522,72 @@ def test_where_no_operation_has_temporaries_it_agrees_with_what_is_traced(both, 
     assert found["ledger_peak_bytes"] == found["peak_traced_bytes"] > 0
     for moment in ("end", "dropped", "collected"):
         assert found[f"ledger_{moment}_bytes"] == found[f"{moment}_traced_bytes"]
+
+
+# In trials, as an experiment asks for them.
+
+LOOP = """
+for _ in trial.steps({iterations}):
+    x = Variable(trial.rng.standard_normal({n}))
+    y = square(square(square(x)))
+"""
+
+
+def trials(measured, body, **settings):
+    """Return the metrics of a trial of the measure "ledger" and of one of the measure "traced"."""
+    lines = body.format(**settings)
+    return [measured(lines, measure).metrics for measure in ("ledger", "traced")]
+
+
+def test_in_a_trial_the_loop_of_the_book_needs_eight_arrays(measured):
+    ledger, traced = trials(measured, LOOP, iterations=30, n=10_000)
+    assert ledger["ledger_peak_bytes"] == traced["peak_traced_bytes"] == 8 * 80_000
+    assert ledger["ledger_activation_at_peak_bytes"] == 6 * 80_000
+    assert ledger["ledger_end_bytes"] == traced["end_traced_bytes"] == 0
+    assert ledger["calls_count"] == 90
+
+
+STRONG_LOOP = """
+import gc
+from toolkit import using_config
+{collector}
+with using_config(references="strong"):
+""" + LOOP.replace("\n", "\n    ")
+
+
+def test_in_a_trial_strong_references_hold_every_array_until_they_are_collected(measured):
+    ledger, traced = trials(measured, STRONG_LOOP, iterations=30, n=10_000, collector="gc.disable()")
+    for moment, arrays in (("end", 120), ("dropped", 120), ("collected", 0)):
+        assert ledger[f"ledger_{moment}_bytes"] == traced[f"{moment}_traced_bytes"] == arrays * 80_000
+    assert ledger["ledger_peak_bytes"] == traced["peak_traced_bytes"] == 120 * 80_000
+
+
+def test_it_makes_the_collector_run_more_often_where_arrays_wait_for_it(measured):
+    ledger, traced = trials(measured, STRONG_LOOP, iterations=600, n=10, collector="")
+    assert ledger["gc_collections_count"] > traced["gc_collections_count"] > 0
+    # So less piles up than without it: such a peak is the ledger's own.
+    assert ledger["ledger_peak_bytes"] < traced["peak_traced_bytes"]
+
+
+def test_it_leaves_the_collector_alone_where_arrays_are_freed_at_once(measured):
+    ledger, traced = trials(measured, LOOP, iterations=600, n=10)
+    assert ledger["gc_collections_count"] == traced["gc_collections_count"] == 0
+    assert ledger["ledger_peak_bytes"] == traced["peak_traced_bytes"] == 8 * 80
+
+
+@pytest.mark.parametrize("retain_grad", [False, True])
+def test_in_a_trial_a_chain_lacks_what_comes_and_goes_inside_a_square(measured, retain_grad):
+    body = """
+    x = y = Variable(trial.rng.standard_normal(100_000))
+    for _ in range(16):
+        y = square(y)
+    y.backward(retain_grad={retain_grad})
+    return x, y
+    """
+    ledger, traced = trials(measured, body, retain_grad=retain_grad)
+    arrays = 34 if retain_grad else 19
+    assert ledger["ledger_peak_bytes"] == ledger["ledger_backward_peak_bytes"] == arrays * 800_000
+    assert ledger["ledger_forward_peak_bytes"] == 17 * 800_000
+    assert ledger["ledger_gradient_at_peak_bytes"] == (arrays - 17) * 800_000
+    assert traced["peak_traced_bytes"] == ledger["ledger_peak_bytes"] + 8
+    assert ledger["ledger_end_bytes"] == traced["end_traced_bytes"]

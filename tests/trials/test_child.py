@@ -64,6 +64,7 @@ def test_every_measure_has_the_metrics_of_the_design(run, measure):
         "resident": {"baseline_rss_bytes", "peak_rss_bytes", "end_rss_bytes", "dropped_rss_bytes"},
         "traced": {"peak_traced_bytes", "peak_traced_total_bytes", "calls_count", "backward_steps_count"},
         "timed": set(),
+        "ledger": {"ledger_peak_bytes", "ledger_end_bytes", "calls_count", "backward_steps_count"},
     }[measure]
     assert wanted <= outcome.metrics.keys()
     conditions = outcome.conditions

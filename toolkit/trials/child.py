@@ -37,6 +37,7 @@ PROBES = {
     "resident": ("clock", "collector", "resident"),
     "traced": ("clock", "events", "collector", "traced"),
     "timed": ("collector", "clock"),
+    "ledger": ("clock", "events", "collector", "ledger"),
 }
 
 _PR_SET_PDEATHSIG = 1
