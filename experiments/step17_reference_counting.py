@@ -40,11 +40,11 @@ def figures(results):
     from toolkit.report.charts.timeline import timeline
     from toolkit.report.charts.waiting import waiting
 
-    longest = {"rounds": results.levels("rounds")[-1]}
+    largest = {name: results.levels(name)[-1] for name in ("n", "rounds")}
     yield timeline(
         results,
         measure="traced",
-        where=longest,
+        where=largest,
         name="rounds",
         title="A chain is freed each round; cycles pile up until the collector runs",
     )
@@ -52,13 +52,13 @@ def figures(results):
         results,
         "peak_traced_bytes",
         "traced",
-        where=longest,
+        where=largest,
         name="peak",
         title="What the peak is depends on the collector alone",
     )
     yield waiting(
         results,
-        where=longest,
+        where=largest,
         name="waiting",
         title="What is left at the end waits for the collector: it is no leak",
     )
@@ -66,7 +66,7 @@ def figures(results):
         results,
         "garbage_objects_count",
         "traced",
-        where=longest,
+        where=largest,
         name="objects",
         title="Unreachable objects that one collection finds at the end",
     )
@@ -75,7 +75,7 @@ def figures(results):
 def findings(results):
     from toolkit.report import claims
 
-    longest = results.levels("rounds")[-1]
+    n, longest = results.levels("n")[-1], results.levels("rounds")[-1]
     yield claims.times_as_much(
         results,
         "peak_traced_bytes",
@@ -85,6 +85,7 @@ def findings(results):
         more={"links": "cycle"},
         less={"links": "chain"},
         gc="default",
+        n=n,
         rounds=longest,
     )
     peaks = ["peak_traced_bytes", "end_traced_bytes"]

@@ -31,40 +31,46 @@ def figures(results):
     from toolkit.report.charts.scaling import scaling
     from toolkit.report.charts.timeline import timeline
 
-    for iterations, name, what in ((1, "forward", "one pass"), (20, "loop", "a loop")):
+    n, lengths = results.levels("n")[-1], results.levels("iterations")
+    for iterations in dict.fromkeys((lengths[0], lengths[-1])):
+        what = "one pass" if iterations == 1 else f"a loop of {iterations} passes"
         yield scaling(
             results,
             "peak_rss_bytes",
             "resident",
             over="k",
             by=["enable_backprop"],
-            where={"iterations": iterations},
-            name=name,
+            where={"iterations": iterations, "n": n},
+            name=f"peak_{iterations}",
             title=f"Without the graph the peak of {what} does not grow with the chain",
         )
+    # In longer chains the steps of one iteration are too small to be seen.
+    k = max((k for k in results.levels("k") if k <= 16), default=results.levels("k")[0])
     yield timeline(
         results,
         by=["enable_backprop"],
-        where={"iterations": 20, "k": 16},
+        where={"iterations": lengths[-1], "k": k, "n": n},
         name="iterations",
-        title="A loop over chains of 16: the graph of one iteration lives until the next one is complete",
+        title=f"A loop over chains of {k}: the graph of one iteration lives until the next one is complete",
     )
 
 
 def findings(results):
     from toolkit.report import claims
 
-    k = results.levels("k")[-1]
+    k, n, iterations = results.levels("k")[-1], results.levels("n")[-1], results.levels("iterations")[0]
+    what = "One pass" if iterations == 1 else f"A loop of {iterations} passes"
     yield claims.times_as_much(
         results,
         "peak_rss_bytes",
         "resident",
-        f"One pass forward through {k} squares peaks at {{more}} of resident memory with the graph, and at "
+        f"{what} forward through {k} squares peaks at {{more}} of resident memory with the graph, and at "
         "{less} under no_grad: {ratio} as much.",
         more={"enable_backprop": True},
         less={"enable_backprop": False},
         k=k,
-        iterations=1,
+        n=n,
+        iterations=iterations,
     )
     for enable_backprop, expected, what in ((False, 3, "no_grad, k=16"), (True, 17, "with the graph, k=16")):
         yield claims.in_arrays(
