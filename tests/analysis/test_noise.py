@@ -1,0 +1,61 @@
+"""Effects and the noise floor: against scipy, by hand, and on samples that are known to be alike."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import mannwhitneyu
+
+from toolkit.analysis.noise import cliffs_delta, effect, noise_floor
+
+READINGS = st.lists(st.integers(0, 20).map(float), min_size=1, max_size=12)
+
+
+@given(READINGS, READINGS)
+def test_cliffs_delta_is_that_of_mann_and_whitney(base, new):
+    u = mannwhitneyu(new, base).statistic
+    assert cliffs_delta(base, new) == pytest.approx(2 * u / (len(base) * len(new)) - 1)
+
+
+@given(READINGS, READINGS)
+def test_turning_the_comparison_round_turns_the_sign(base, new):
+    assert cliffs_delta(base, new) == -cliffs_delta(new, base)
+
+
+def test_no_readings_make_no_effect():
+    with pytest.raises(ValueError, match="readings of both"):
+        cliffs_delta([], [1.0])
+
+
+def test_the_floor_is_the_largest_difference_of_halves():
+    assert noise_floor([[1.0, 1.0, 1.1, 1.1], [10.0, 10.0], [2.0]]) == pytest.approx(0.1 / 1.05)
+
+
+def test_cells_that_ran_once_measure_no_noise():
+    assert noise_floor([[1.0], [2.0]]) is None
+    assert noise_floor([]) is None
+
+
+def test_bytes_that_always_agree_have_no_noise():
+    assert noise_floor([[4096, 4096, 4096], [0, 0]]) == 0
+
+
+@given(st.lists(st.floats(0.9, 1.1), min_size=4, max_size=10))
+def test_what_is_alike_never_stands_out(sample):
+    half = len(sample) // 2
+    assert not effect(sample[:half], sample[half:], [sample]).stands_out
+
+
+def test_a_difference_within_the_floor_does_not_stand_out_and_one_beyond_it_does():
+    rng = np.random.default_rng(0)
+    base = (1 + 0.001 * rng.standard_normal(10)).tolist()
+    slower = [reading * 1.02 for reading in base]
+    quiet, noisy = [base], [[1.0, 1.05]]
+    assert effect(base, slower, quiet).stands_out
+    assert not effect(base, slower, noisy).stands_out
+
+
+def test_single_readings_stand_out_only_where_nothing_ever_varies():
+    assert effect([100], [200], [[5, 5], [7, 7]]).stands_out
+    assert not effect([100], [200], [[5, 5.5]]).stands_out
+    assert not effect([100], [200], []).stands_out
