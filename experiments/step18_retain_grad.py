@@ -22,6 +22,7 @@ def predict(cell, interpreter):
 
 
 def figures(results):
+    from toolkit.report.charts.roles import roles
     from toolkit.report.charts.scaling import scaling
 
     largest = {"n": results.levels("n")[-1]}
@@ -54,6 +55,15 @@ def figures(results):
         where=largest,
         name="time",
         title="Fresh pages for gradients that stay cost time as well",
+    )
+
+    yield roles(
+        results,
+        by=["retain_grad"],
+        where={**largest, "k": 16},
+        name="roles",
+        title="With retain_grad a gradient stays for every activation",
+        caption="A chain of 16 squares.",
     )
 
 
@@ -96,7 +106,8 @@ def findings(results):
 EXPERIMENT = Experiment(
     workload,
     factors={"retain_grad": [False, True], "k": [1, 4, 16, 64], "n": [10_000, 100_000]},
-    replicates={"resident": 2, "traced": 1, "timed": 3},
+    measures=["resident", "traced", "timed", "ledger"],
+    replicates={"resident": 2, "traced": 1, "timed": 3, "ledger": 1},
     profiles={
         "smoke": {"k": [4, 16], "n": [100_000], "replicates": {"resident": 1, "timed": 1}},
         "full": {

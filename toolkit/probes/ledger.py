@@ -19,6 +19,8 @@ from toolkit.probes._lives import (
 )
 from toolkit.probes._stack import Stack
 
+__all__ = ["DATASHEET", "PHASES", "PROBE", "ROLES", "Ledger"]
+
 DATASHEET = Datasheet(
     includes="the data of every array that the core touches, from the event at which it first meets it until it is "
     "freed; a view through the array that owns its memory, once. A parameter is a leaf that is used again after a "
@@ -158,8 +160,8 @@ class Ledger(Listener):
         total = sum(reading)
         if total > self._phase_peaks[phase]:
             self._phase_peaks[phase] = total
-        # Of moments that are equally high the last: by then the account knows the roles best.
-        if total >= self._peak:
+        # Of events that are equally high the last: by then the account knows the roles best.
+        if total >= self._peak and phase != _RELEASE:
             self._peak = total
             self._at_peak = reading
         self._stack.add(self._step, phase, *reading)

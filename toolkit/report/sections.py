@@ -8,7 +8,7 @@ from typing import TypeVar
 from toolkit.analysis.comparison import Comparison, compare
 from toolkit.analysis.results import Results
 from toolkit.experiment import Experiment
-from toolkit.report import Failure, Figure, Finding, Picture, Section, facts, general, tables
+from toolkit.report import Failure, Figure, Finding, Picture, Section, Table, facts, general, tables
 from toolkit.report.drawing import picture
 from toolkit.report.units import level_text, levels_text
 from toolkit.store import Row, Run
@@ -74,6 +74,7 @@ def section(
         pictures=pictures,
         tables=(
             *tables.comparisons(compared, f"{anchor}-predictions", stems),
+            *_compositions(results, anchor, stems),
             *([tables.medians(results, stems(f"{anchor}-medians"))] if results.rows else ()),
         ),
         failures=tuple(_failure(row) for row in results.failed),
@@ -81,6 +82,11 @@ def section(
         commands=facts.commands(results.experiment, runs),
     )
     return made, compared
+
+
+def _compositions(results: Results, anchor: str, stems: Callable[[str], str]) -> Iterator[Table]:
+    if "ledger" in results.measures and (table := tables.composition(results, stems(f"{anchor}-composition"))):
+        yield table
 
 
 def _paragraphs(question: str) -> list[str]:

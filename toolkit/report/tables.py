@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from toolkit.analysis.comparison import Comparison
 from toolkit.analysis.results import Cell, Results
+from toolkit.probes.ledger import PHASES, ROLES
 from toolkit.report import Column, Finding, Table, Unit, Value
 from toolkit.report.units import unit_of, words_of
 from toolkit.trials import Measure
@@ -29,8 +30,18 @@ _OWN_PREFIXES = (
     "gc_",
     "event_peak_",
     "hwm_",
+    "ledger_",
     "peak_traced_total_",
 )
+
+#: The metrics that the table of the composition has, under the names that people read.
+_COMPOSITION = {
+    "ledger_peak_bytes": "peak",
+    **{f"ledger_{role}_at_peak_bytes": "saved tensor" if role == "saved" else role for role in ROLES},
+    **{f"ledger_{phase}_peak_bytes": f"{phase} peak" for phase in PHASES[:-1]},
+    "ledger_release_peak_bytes": "left by a release",
+    "ledger_arrays_count": "arrays met",
+}
 
 
 def medians(results: Results, stem: str) -> Table:
@@ -55,6 +66,30 @@ def medians(results: Results, stem: str) -> Table:
         title="Medians of each cell, with intervals",
         columns=(*_level_columns(results.varying), *columns),
         rows=tuple(rows),
+    )
+
+
+def composition(results: Results, stem: str) -> Table | None:
+    """Return of what the peak of each cell consisted, as the ledger tells it; None where no trial has one.
+
+    The numbers of a row come from one trial, so that the roles add up to the peak.
+    """
+    cells = results.cells("ledger_peak_bytes", "ledger")
+    told = {
+        metric: heading
+        for metric, heading in _COMPOSITION.items()
+        if any(cell.trial.metrics[metric] for cell in cells)
+    }
+    if not told:
+        return None
+    columns = (Column(heading=heading, name=metric, unit=unit_of(metric)) for metric, heading in told.items())
+    return Table(
+        stem=stem,
+        title="Composition at the peak: logical bytes by role",
+        columns=(*_level_columns(results.varying), *columns),
+        rows=tuple(
+            (*cell.levels.values(), *(cell.trial.metrics[metric] for metric in told)) for cell in cells
+        ),
     )
 
 

@@ -8,6 +8,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 from matplotlib.font_manager import findfont, get_font
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from toolkit.analysis.results import Cell
@@ -23,13 +24,27 @@ _ROW_CHARACTERS = 30
 
 def canvas(title: str, height: float = 3.5) -> tuple[Drawing, Axes]:
     """Return a drawing of `height` inches and its axes, under a title that says what is seen."""
+    drawing = _titled(title, height)
+    return drawing, drawing.add_subplot()
+
+
+def panels(title: str, count: int, height: float) -> tuple[Drawing, list[tuple[Axes, Axes]]]:
+    """Return a drawing of `height` inches with `count` axes, one above the other, and a strip below each."""
+    drawing = _titled(title, height)
+    axes = drawing.subplots(2 * count, 1, squeeze=False, height_ratios=[10, 1] * count)[:, 0]
+    layout = drawing.get_layout_engine()
+    assert isinstance(layout, ConstrainedLayoutEngine)
+    layout.set(hspace=0, h_pad=0.02)
+    return drawing, list(zip(axes[::2], axes[1::2], strict=True))
+
+
+def _titled(title: str, height: float) -> Drawing:
     drawing = Drawing(figsize=(_WIDTH_INCHES, height), layout="constrained")
-    axes = drawing.add_subplot()
     heading = drawing.suptitle(
         textwrap.fill(shown(title, 400), _TITLE_CHARACTERS), x=0.01, ha="left", weight="bold", size=10.5
     )
     heading.set_linespacing(1.25)
-    return drawing, axes
+    return drawing
 
 
 def missing(name: str, title: str, caption: str, what: str) -> Figure:
