@@ -110,6 +110,11 @@ class Results:
         self._check_names([name])
         return self._levels[name]
 
+    def level(self, name: str, wanted: Level) -> Level:
+        """Return `wanted` if some trial has that level of the factor or constant `name`; its last level if not."""
+        levels = self.levels(name)
+        return wanted if any(_same(level, wanted) for level in levels) else levels[-1]
+
     def cells(
         self,
         metric: str,

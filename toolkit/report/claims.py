@@ -9,6 +9,7 @@ from toolkit.analysis.comparison import (
     Comparison,
     compare,
 )
+from toolkit.analysis.noise import effect
 from toolkit.analysis.results import Results
 from toolkit.analysis.statistics import Estimate
 from toolkit.report import Finding
@@ -64,13 +65,15 @@ def times_as_much(
 ) -> Finding:
     """Say what a metric is in two cells, and how many times as much it is in the first.
 
+    Where the two do not differ by more than replicates of one cell do, that is said instead of the ratio.
+
     Parameters
     ----------
     results : Results
     metric, measure : str
         Whose medians are compared.
     sentence : str
-        With the places ``{more}``, ``{less}`` and ``{ratio}``.
+        With the places ``{more}`` and ``{less}``, and ``{ratio}`` for what follows a comma.
     more, less : mapping of str to level
         What tells the two cells apart.
     **levels
@@ -83,7 +86,14 @@ def times_as_much(
             sentence=f"{words_of(metric).capitalize()} of {_told(levels)}: not measured in both cells."
         )
     unit = unit_of(metric)
+    differs = effect(
+        results.readings(metric, measure, **less, **levels),
+        results.readings(metric, measure, **more, **levels),
+        [results.readings(metric, measure, **cell.levels) for cell in results.cells(metric, measure)],
+    )
     ratio = f"{number(first.median / second.median)} times"
+    if not differs.stands_out:
+        ratio = "which is no difference, for replicates of one cell lie as far apart:" + f" {ratio}"
     return Finding(
         sentence=sentence.format(
             more=estimate_text(first, unit), less=estimate_text(second, unit), ratio=ratio
@@ -92,14 +102,14 @@ def times_as_much(
 
 
 def at_most(results: Results, metric: str, measure: str, what: str, limit: float, **levels: Level) -> Finding:
-    """Say whether the median of a metric is at most `limit`, in the unit of the metric."""
+    """Say whether the whole interval of a metric is at most `limit`, in the unit of the metric."""
     unit = unit_of(metric)
     estimate = results.at(metric, measure, **levels)
     if estimate is None:
         return _absent(what, f"at most {text(limit, unit)}")
     return Finding(
         sentence=f"{what}: {estimate_text(estimate, unit)}, expected at most {text(limit, unit)}.",
-        status="confirmed" if estimate.median <= limit else "deviates",
+        status="confirmed" if (estimate.high or estimate.median) <= limit else "deviates",
         figure=what,
         expected=f"at most {text(limit, unit)}",
         measured=estimate_text(estimate, unit),
