@@ -22,7 +22,7 @@ from toolkit.store.write import Writer
 from toolkit.trials import Outcome
 
 REPOSITORY = Path(toolkit.__file__).parents[1]
-COMMANDS = ("export", "list", "report", "run")
+COMMANDS = ("export", "list", "predict", "report", "run")
 
 SCRIPT = '''
 """What does a trial cost?
@@ -131,7 +131,10 @@ def test_a_run_is_complete_and_the_same_command_runs_nothing_more(run, folder):
     first = run("run", "counted", "--set", "i=1,2", "--profile", "smoke")
     assert (first.returncode, first.out) == (0, "2 trials: 2 run, 0 finished before, 0 failed\n")
     again = run("run", "experiments/counted.py", "--set=i=2,1", "--results", "results", "--jobs", "1")
-    assert (again.returncode, again.out) == (0, "2 trials: 0 run, 2 finished before, 0 failed\n")
+    assert again.returncode == 0
+    assert again.out == (
+        "2 trials: 0 run, 2 finished before, 0 failed\nto see it: toolkit report experiments/counted.py\n"
+    )
     assert again.err == "0 trials to run, 2 of 2 are finished\n"
     assert sorted(log_of(folder)) == ["1", "2"]
     contents = read_store(folder / "results")
@@ -155,11 +158,81 @@ def test_results_are_exported_and_reported(here, folder):
     assert "What does a trial cost?" in (folder / "there" / "report" / "report.md").read_text()
 
 
+FIGURES = """
+
+def findings(results):
+    from toolkit.report import Finding
+    yield Finding(sentence="It has been found.")
+    {problem}
+
+EXPERIMENT = Experiment(workload, factors={{"i": [1]}}, measures=["timed"], replicates={{"timed": 1}},
+                        findings=findings)
+"""
+
+
+def outside(folder, problem=""):
+    script = folder / "scripts" / "lone.py"
+    script.parent.mkdir()
+    script.write_text(
+        SCRIPT.format(folder=str(folder)).partition("\nEXPERIMENT")[0] + FIGURES.format(problem=problem)
+    )
+    return script
+
+
+def test_a_script_outside_of_the_folder_has_its_findings_and_its_command(here, folder):
+    script = outside(folder)
+    told = here("run", str(script), "--results", "there")[1].splitlines()[-1]
+    assert told == "to see it: toolkit report scripts/lone.py --results there"
+    assert here(*told.removeprefix("to see it: toolkit ").split())[0] == 0
+    report = (folder / "there" / "report" / "report.md").read_text()
+    assert "It has been found." in report
+    assert "toolkit run scripts/lone.py --profile default" in report
+    assert str(folder) not in report
+    assert here("report", "--results", "there")[0] == 0
+    assert "name it to \\`toolkit report\\`" in (folder / "there" / "report" / "report.md").read_text()
+
+
+def test_a_report_without_its_findings_says_so_in_one_line_and_makes_3(here, folder):
+    script = outside(folder, "raise SystemExit('nothing more')")
+    here("run", str(script))
+    code, out, err = here("report", str(script))
+    assert (code, out) == (3, "report: results/report/index.html\n")
+    assert (
+        err == "toolkit: the report is incomplete: findings of lone ended early: SystemExit: nothing more\n"
+    )
+    assert "It has been found." in (folder / "results" / "report" / "report.md").read_text()
+
+
+def test_a_bad_neighbour_stops_neither_report_nor_list(here, folder):
+    here("run", "counted", "--set", "i=1")
+    neighbour = folder / "experiments" / "train.py"
+    neighbour.write_text(
+        "from pathlib import Path\nPath('executed').touch()\nraise SystemExit('usage: train')"
+    )
+    assert here("report")[0] == 0
+    assert not (folder / "executed").exists()
+    code, out, _ = here("list")
+    assert code == 0
+    assert "train.py cannot be used: SystemExit: usage: train" in out
+    assert "What does a trial cost?" in out
+
+
+def test_a_report_of_what_never_ran_makes_2(here):
+    here("run", "counted", "--set", "i=1")
+    code, _, err = here("report", "step15_backward_order")
+    assert (code, err) == (2, "toolkit: results holds no trial of step15_backward_order\n")
+    assert here("report", "conted")[2].startswith("toolkit: unknown experiment 'conted'")
+
+
 def test_a_script_runs_by_itself_as_the_command_runs_it(run, folder):
     itself = run("--set", "i=1", "--results", "elsewhere", program=["experiments/counted.py"])
-    assert (itself.returncode, itself.out) == (0, "1 trials: 1 run, 0 finished before, 0 failed\n")
+    script = "experiments/counted.py"
+    assert (itself.returncode, itself.out) == (
+        0,
+        "1 trials: 1 run, 0 finished before, 0 failed\n"
+        f"to see it: toolkit report {script} --results elsewhere\n",
+    )
     (described,) = read_store(folder / "elsewhere").runs
-    script = str(folder / "experiments" / "counted.py")
     assert described.description["arguments"] == ["run", script, "--set", "i=1", "--results", "elsewhere"]
     assert run("run", "counted", "--set", "i=1", "--results", "elsewhere").out.startswith(
         "1 trials: 0 run, 1 finished"
@@ -294,12 +367,12 @@ def test_the_experiments_are_listed_with_their_questions(here):
 
 
 MISTAKES = {
-    "no command": ([], "Missing command. The commands are export, list, report, run."),
-    "unknown command": (["ran"], "The commands are export, list, report, run."),
+    "no command": ([], "Missing command. The commands are export, list, predict, report, run."),
+    "unknown command": (["ran"], "The commands are export, list, predict, report, run."),
     "unknown option": (["run", "--jbos", "1"], "No such option"),
     "unknown experiment": (
         ["run", "conted"],
-        "unknown experiment 'conted'; give a script, or one of: counted, step15",
+        "unknown experiment 'conted'; give a script, or one of: counted,",
     ),
     "missing script": (
         ["run", "nowhere.py"],

@@ -1,16 +1,19 @@
 """The command line: parses, calls, and maps errors to exit codes."""
 
 import os
+import shlex
 import sys
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
 import click
 
 from toolkit import __version__
+from toolkit.experiment import Experiment
 from toolkit.planning import (
     PROFILES,
     UsageError,
@@ -19,11 +22,12 @@ from toolkit.planning import (
     parse_levels,
 )
 from toolkit.store import BadStore, StoreError, StoreLocked, StoreUnwritable
+from toolkit.store.encoding import one_line
 from toolkit.trials import Level
 
 #: The exit codes of the design.
 _STORE_EXITS: dict[type[StoreError], int] = {BadStore: 65, StoreUnwritable: 74, StoreLocked: 75}
-_INTERNAL, _USAGE, _TRIALS_FAILED, _DISK, _INTERRUPTED = 1, 2, 3, 74, 130
+_INTERNAL, _USAGE, _INCOMPLETE, _DISK, _INTERRUPTED = 1, 2, 3, 74, 130
 
 _results_option = click.option(
     "--results",
@@ -38,8 +42,8 @@ _results_option = click.option(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with the code that tells how it went.
 
-    0 complete, 1 internal error, 2 usage, 3 some trials failed, 65 bad results file, 74 disk, 75 another run
-    holds the store, 130 interrupted.
+    0 complete, 1 internal error, 2 usage, 3 some trials failed or the report is incomplete, 65 bad results file,
+    74 disk, 75 another run holds the store, 130 interrupted.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     with warnings.catch_warnings():
@@ -108,7 +112,11 @@ def _commands() -> None:
 def _list() -> None:
     """List the experiments with their questions."""
     for name in experiment_scripts():
-        click.echo(f"{name:<28} {load_experiment(name).question.splitlines()[0]}")
+        try:
+            told = load_experiment(name).question.splitlines()[0]
+        except UsageError as problem:
+            told = str(problem)
+        click.echo(f"{name:<28} {told}")
 
 
 @_commands.command("run")
@@ -159,7 +167,8 @@ def _run(
         jobs=jobs,
         retry_failed=retry_failed,
         mix=mix,
-        arguments=arguments,
+        # A report tells the command, and where somebody's home is concerns none of its readers.
+        arguments=[_relative(word) if word in experiments else word for word in arguments],
     )
     with showing() as tell:
         summary = run(request, tell)
@@ -169,7 +178,15 @@ def _run(
     click.echo(
         f"{summary.planned} trials: {summary.ok} run, {summary.finished_before} finished before, {failed} failed"
     )
-    return _TRIALS_FAILED if failed else 0
+    scripts = [_relative(word) for word in dict.fromkeys(experiments) if word.endswith(".py")]
+    if scripts:
+        folder = [] if results_dir == Path("results") else ["--results", str(results_dir)]
+        click.echo(f"to see it: {shlex.join(['toolkit', 'report', *scripts, *folder])}")
+    return _INCOMPLETE if failed else 0
+
+
+def _relative(word: str) -> str:
+    return os.path.relpath(word) if os.path.isabs(word) else word
 
 
 def _overrides(settings: Sequence[str]) -> dict[str, tuple[Level, ...]]:
@@ -213,14 +230,28 @@ def _predict(experiment: str, profile: str, settings: tuple[str, ...]) -> None:
 
 
 @_commands.command("report")
+@click.argument("experiments", nargs=-1, metavar="[NAME|FILE]...")
 @_results_option
-def _report(results_dir: Path) -> None:
-    """Make the report of what the store holds."""
-    from toolkit.report.build import write_report
+def _report(experiments: tuple[str, ...], results_dir: Path) -> int:
+    """Make the report of experiments, by name or script; of all that the store holds if none is named."""
+    from toolkit.report.build import document, write_report
 
-    experiments = {name: load_experiment(name) for name in experiment_scripts()}
-    page = write_report(results_dir, experiments)
-    click.echo(f"report: {page}")
+    named = {one.name: one for one in map(load_experiment, experiments)}
+    scripts = {name: partial(load_experiment, name) for name in experiment_scripts()}
+    made = document(
+        results_dir, scripts | {name: partial(_get, one) for name, one in named.items()}, [*named]
+    )
+    if absent := named.keys() - {section.experiment for section in made.sections}:
+        raise UsageError(f"{results_dir} holds no trial of {min(absent)}")
+    click.echo(f"report: {write_report(results_dir, made)}")
+    if not made.lacks:
+        return 0
+    more = f"; and {len(made.lacks) - 1} more" if len(made.lacks) > 1 else ""
+    return _fail(f"the report is incomplete: {one_line(made.lacks[0])}{more}", _INCOMPLETE)
+
+
+def _get(experiment: Experiment) -> Experiment:
+    return experiment
 
 
 @_commands.command("export")

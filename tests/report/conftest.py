@@ -13,7 +13,7 @@ import pytest
 from toolkit.analysis.predictions import Prediction
 from toolkit.analysis.results import Results
 from toolkit.experiment import Experiment
-from toolkit.report.build import write_report
+from toolkit.report.build import document, write_report
 from toolkit.store.read import read_store, series
 from toolkit.store.write import Writer
 from toolkit.trials import Level, Measure, Outcome, Trial
@@ -344,14 +344,14 @@ def results(results_dir: Path) -> dict[str, Results]:
 
 
 @pytest.fixture(scope="session")
-def report(results_dir: Path, experiments: dict[str, Experiment]) -> Path:
+def report(results_dir: Path, experiments: dict[str, Callable[[], Experiment]]) -> Path:
     """The folder of the report."""
-    return write_report(results_dir, experiments).parent
+    return write_report(results_dir, document(results_dir, experiments)).parent
 
 
 @pytest.fixture(scope="session")
-def experiments() -> dict[str, Experiment]:
-    return {path.stem: load_script(path) for path in sorted(SCRIPTS.glob("*.py"))}
+def experiments() -> dict[str, Callable[[], Experiment]]:
+    return {path.stem: partial(load_script, path) for path in sorted(SCRIPTS.glob("*.py"))}
 
 
 @contextmanager

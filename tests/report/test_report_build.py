@@ -1,7 +1,9 @@
 import re
 import shutil
 import sqlite3
+import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,6 @@ from toolkit.experiment import Experiment
 from toolkit.report import Figure, Finding
 from toolkit.report.build import document, write_report
 from toolkit.report.folder import replace_folder
-from toolkit.report.sections import ReportIncomplete
 from toolkit.store import BadStore, StoreUnwritable
 from toolkit.store.write import Writer
 from toolkit.trials.code import code_digest
@@ -26,6 +27,10 @@ def _files(folder):
 
 def _workload(trial):
     pass
+
+
+def _at_hand(**experiments):
+    return {name: partial(lambda one: one, one) for name, one in experiments.items()}
 
 
 @pytest.fixture
@@ -79,7 +84,7 @@ def test_the_same_store_gives_the_same_bytes_in_any_folder(report, results_dir, 
     elsewhere = tmp_path / "an other\u2019s folder"
     elsewhere.mkdir()
     shutil.copy(results_dir / "results.db", elsewhere)
-    again = write_report(elsewhere, experiments).parent
+    again = write_report(elsewhere, document(elsewhere, experiments)).parent
     assert _files(again) == _files(report)
 
 
@@ -131,34 +136,63 @@ def test_a_script_that_raises_leaves_the_rest_of_the_report(small):
 
     def findings(results):
         yield Finding(sentence="Said before.")
-        raise LookupError("gone")
+        sys.exit("gone")
 
     experiment = Experiment(_workload, {"n": [1, 2]}, figures=figures, findings=findings)
-    with pytest.warns(ReportIncomplete) as warned:
-        (section,) = document(small, {"many": experiment}).sections
-    assert len(warned) == 3
+    made = document(small, _at_hand(many=experiment))
+    (section,) = made.sections
+    assert len(made.lacks) == 3
     assert [finding.sentence for finding in section.findings] == ["Said before."]
     assert [picture.title for picture in section.pictures] == ["Good"]
-    assert "Findings of many ended early: LookupError: gone" in section.notes
+    assert "Findings of many ended early: SystemExit: gone" in section.notes
     assert any("ZeroDivisionError" in note for note in section.notes)
     assert section.tables
 
 
 def test_a_script_that_cannot_even_begin_is_named(small):
     experiment = Experiment(_workload, {"n": [1, 2]}, findings=lambda results: 1 / 0)
-    with pytest.warns(ReportIncomplete, match="ZeroDivisionError"):
-        (section,) = document(small, {"many": experiment}).sections
+    (section,) = document(small, _at_hand(many=experiment)).sections
     assert section.findings == ()
+    assert "ZeroDivisionError" in section.lacks[0]
+
+
+@pytest.mark.parametrize(
+    "problem", [NameError("no numpy"), SystemExit("no numpy")], ids=lambda one: type(one).__name__
+)
+def test_a_script_that_cannot_be_used_is_a_note_of_its_section(small, problem):
+    def load():
+        raise problem
+
+    (section,) = document(small, {"many": load}).sections
+    assert section.lacks == (f"its script cannot be used: {type(problem).__name__}: no numpy",)
+    assert section.notes[0] == f"Its script cannot be used: {type(problem).__name__}: no numpy"
+    assert section.tables
+
+
+def test_only_the_scripts_of_what_the_store_holds_are_loaded(small):
+    document(small, {"other": lambda: pytest.fail("was loaded")})
+
+
+def test_a_report_may_be_of_some_experiments(make_store, tmp_path):
+    with make_store(tmp_path) as store:
+        for name in "abc":
+            store.add(name, {"n": 1}, "resident", 0, store.outcome({"peak_rss_bytes": 1}))
+    made = document(tmp_path, {}, ["c", "a", "unknown"])
+    assert [section.experiment for section in made.sections] == ["c", "a"]
 
 
 def test_an_experiment_without_figures_has_its_tables(small):
-    (section,) = document(small, {"many": Experiment(_workload, {"n": [2, 1]})}).sections
+    (section,) = document(small, _at_hand(many=Experiment(_workload, {"n": [2, 1]}))).sections
     assert section.pictures == () and len(section.tables) == 1
 
 
 def test_a_script_that_has_not_run_is_not_in_the_report(small):
     assert (
-        len(document(small, {"many": Experiment(_workload, {}), "other": Experiment(_workload, {})}).sections)
+        len(
+            document(
+                small, _at_hand(many=Experiment(_workload, {}), other=Experiment(_workload, {}))
+            ).sections
+        )
         == 1
     )
 
@@ -229,16 +263,19 @@ def test_trials_of_other_code_are_counted_and_present_code_is_compared(make_stor
         for replicate in range(4):
             made = store.outcome({"peak_rss_bytes": 1})
             old = store.add("loop", {"k": 1}, "resident", replicate, made)
-    (section,) = document(tmp_path, {"loop": experiment}).sections
+    (section,) = document(tmp_path, _at_hand(loop=experiment)).sections
     assert section.notes == (
         "What is shown is of earlier code: the script or the toolkit has changed since it ran.",
     )
     present = replace(old, code_digest=code_digest(experiment))
     _again(tmp_path, present)
-    (section,) = document(tmp_path, {"loop": experiment}).sections
+    (section,) = document(tmp_path, _at_hand(loop=experiment)).sections
     assert section.notes == ("Not shown: 4 trials of other code than the last run's.",)
     assert not section.tables and not section.findings
-    assert b"none of the newest code" in write_report(tmp_path, {"loop": experiment}).read_bytes()
+    assert (
+        b"none of the newest code"
+        in write_report(tmp_path, document(tmp_path, _at_hand(loop=experiment))).read_bytes()
+    )
 
 
 def test_only_failures_make_a_report_too(make_store, tmp_path):
@@ -252,13 +289,13 @@ def test_only_failures_make_a_report_too(make_store, tmp_path):
         )
     (section,) = document(tmp_path, {}).sections
     assert section.failures[0].status == "timeout" and section.tables == ()
-    assert b"timeout" in write_report(tmp_path, {}).read_bytes()
+    assert b"timeout" in write_report(tmp_path, document(tmp_path, {})).read_bytes()
 
 
 def test_a_run_without_trials_makes_a_report_that_says_so(make_store, tmp_path):
     with make_store(tmp_path):
         pass
-    assert b"none yet" in write_report(tmp_path, {}).read_bytes()
+    assert b"none yet" in write_report(tmp_path, document(tmp_path, {})).read_bytes()
 
 
 def test_damaged_rows_are_named(small):
@@ -270,11 +307,11 @@ def test_damaged_rows_are_named(small):
 
 
 def test_a_new_report_takes_the_place_of_the_old_one(small):
-    page = write_report(small, {})
+    page = write_report(small, document(small, {}))
     stale = page.parent / "figures" / "stale.svg"
     stale.parent.mkdir(exist_ok=True)
     stale.write_text("old")
-    assert write_report(small, {}) == page
+    assert write_report(small, document(small, {})) == page
     assert not stale.exists()
     assert sorted(path.name for path in small.iterdir() if not path.name.startswith("results.db")) == [
         "report"
@@ -282,11 +319,11 @@ def test_a_new_report_takes_the_place_of_the_old_one(small):
 
 
 def test_a_bad_store_leaves_the_old_report_whole(small):
-    page = write_report(small, {})
+    page = write_report(small, document(small, {}))
     before = _files(page.parent)
     (small / "results.db").write_bytes(b"no database at all")
     with pytest.raises(BadStore):
-        write_report(small, {})
+        write_report(small, document(small, {}))
     assert _files(page.parent) == before
 
 

@@ -179,6 +179,8 @@ class Section:
     failures : tuple of Failure
     notes : tuple of str
         What the reader must know to read the numbers right: trials left out, parts that could not be made.
+    lacks : tuple of str
+        What its script could not give, and why.
     commands : tuple of str
         What to type to have the same again.
     """
@@ -195,6 +197,7 @@ class Section:
     tables: tuple[Table, ...] = ()
     failures: tuple[Failure, ...] = ()
     notes: tuple[str, ...] = ()
+    lacks: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
 
 
@@ -241,6 +244,11 @@ class Document:
     methods: tuple[Method, ...] = ()
     glossary: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = field(default=())
+
+    @property
+    def lacks(self) -> tuple[str, ...]:
+        """What scripts could not give to any section."""
+        return tuple(one for section in self.sections for one in section.lacks)
 
 
 class Format(Protocol):

@@ -1,6 +1,6 @@
 """From the store to the report."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -24,33 +24,21 @@ from toolkit.trials import MEASURES
 _TITLE = "What memory settings of an autograd engine cost"
 
 
-def write_report(results_dir: str | Path, experiments: Mapping[str, Experiment]) -> Path:
-    """Write the report of what a store holds, in every format, and return the path of its page.
-
-    The same store and scripts give the same bytes, wherever and whenever they are rendered.
+def write_report(results_dir: str | Path, made: Document) -> Path:
+    """Write a report in every format, and return the path of its page.
 
     Parameters
     ----------
     results_dir : path
-        The folder that holds ``results.db``; the report goes into its folder ``report``, in place of an
-        earlier one.
-    experiments : mapping of str to Experiment
-        The scripts at hand, by name, in the order of the sections. Experiments of the store that have no
-        script come after them; no path that a store tells is ever imported.
+        The report goes into its folder ``report``, in place of an earlier one.
+    made : Document
+        From `document`.
 
     Raises
     ------
-    BadStore
-        When the store is missing, damaged as a whole, foreign or of a newer version.
     StoreUnwritable
         When the report cannot be written. An earlier one stays as it was.
-
-    Warns
-    -----
-    ReportIncomplete
-        When a script's figures or findings raise; the report says so in their place.
     """
-    made = document(results_dir, experiments)
     files: dict[str, bytes] = {}
     for module in iter_modules(toolkit.report.formats.__path__):
         one = cast(Format, import_module(f"toolkit.report.formats.{module.name}"))
@@ -60,23 +48,47 @@ def write_report(results_dir: str | Path, experiments: Mapping[str, Experiment])
     return folder / "index.html"
 
 
-def document(results_dir: str | Path, experiments: Mapping[str, Experiment]) -> Document:
-    """Return the report of what a store holds, before it takes the shape of a format."""
+def document(
+    results_dir: str | Path,
+    scripts: Mapping[str, Callable[[], Experiment]],
+    only: Sequence[str] = (),
+) -> Document:
+    """Return the report of what a store holds, before it takes the shape of a format.
+
+    The same store and scripts give the same bytes, wherever and whenever they are rendered.
+
+    Parameters
+    ----------
+    results_dir : path
+        The folder that holds ``results.db``.
+    scripts : mapping of str to callable
+        What loads the script of each experiment, by name, in the order of the sections; called for those alone
+        of which the store holds trials. Experiments of the store that have no script come after them; no path
+        that a store tells is ever imported.
+    only : sequence of str
+        The experiments to take, of those that the store holds; all if empty.
+
+    Raises
+    ------
+    BadStore
+        When the store is missing, damaged as a whole, foreign or of a newer version.
+    """
     contents = read_store(results_dir)
     stems = unique_stems()
     required_stem, *_ = [stems(part) for part in ("required", "findings", "methods", "words")]
     found = dict.fromkeys(row.experiment for row in (*contents.rows, *contents.left_out))
-    names = [name for name in experiments if name in found]
+    names = [name for name in only or dict.fromkeys((*scripts, *found)) if name in found]
     sections: list[Section] = []
     compared: list[tuple[str, Comparison]] = []
-    for name in dict.fromkeys((*names, *found)):
+    for name in names:
         plan = contents.plans[name]
         # Trials may differ in constants or the seed alone: one cell must not hold both.
         shown = [row for row in contents.rows if row.experiment == name and not plan.differing(row)]
-        script = experiments.get(name)
+        lacks: list[str] = []
+        script = _loaded(scripts.get(name), lacks)
         results = Results(name, shown, partial(series, results_dir), script.factors if script else None)
         notes = omissions.notes(name, contents, script)
-        one, its_comparisons = section(results, script, _runs_of(shown, contents), notes, stems)
+        one, its_comparisons = section(results, script, _runs_of(shown, contents), notes, stems, lacks)
         sections.append(one)
         compared += ((name, comparison) for comparison in its_comparisons)
     findings = (finding for one in sections for finding in one.findings)
@@ -90,6 +102,17 @@ def document(results_dir: str | Path, experiments: Mapping[str, Experiment]) -> 
         glossary=GLOSSARY,
         notes=tuple(f"Left out: {damage}" for damage in contents.damaged),
     )
+
+
+def _loaded(load: Callable[[], Experiment] | None, lacks: list[str]) -> Experiment | None:
+    if load is None:
+        return None
+    try:
+        return load()
+    except (Exception, SystemExit) as problem:
+        reason = problem.__cause__ or problem
+        lacks.append(f"its script cannot be used: {type(reason).__name__}: {reason}")
+        return None
 
 
 def _runs_of(rows: Sequence[Row], contents: Contents) -> list[Run]:

@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import PurePath
 from typing import Any
 
 from toolkit.report.units import text, unit_of
@@ -93,10 +94,15 @@ def commands(experiment: str, runs: Sequence[Run]) -> tuple[str, ...]:
 
 
 def _command(experiment: str, description: Mapping[str, Any]) -> str:
-    words = ["toolkit", "run", experiment]
+    told = [str(one) for one in description.get("arguments", ())]
+    # A script outside of the folder has a path and no name.
+    script = next(
+        (one for one in told if one.endswith(".py") and PurePath(one).stem == experiment), experiment
+    )
+    words = ["toolkit", "run", script]
     if profile := description.get("profile"):
         words += ["--profile", str(profile)]
-    arguments = iter([str(one) for one in description.get("arguments", ())])
+    arguments = iter(told)
     for word in arguments:
         option, equals, _ = word.partition("=")
         if option in ("--set", "--replicates"):

@@ -1,6 +1,5 @@
 """The section of one experiment."""
 
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
@@ -8,7 +7,7 @@ from typing import TypeVar
 from toolkit.analysis.comparison import Comparison, compare
 from toolkit.analysis.results import Results
 from toolkit.experiment import Experiment
-from toolkit.report import Failure, Figure, Finding, Picture, Section, Table, facts, general, tables
+from toolkit.report import Failure, Figure, Finding, Picture, Section, facts, general, tables
 from toolkit.report.drawing import picture
 from toolkit.report.units import level_text, levels_text
 from toolkit.store import Row, Run
@@ -20,16 +19,13 @@ Made = TypeVar("Made")
 _MESSAGE_LINES = 15
 
 
-class ReportIncomplete(UserWarning):
-    """A script's figures or findings could not be made; the report says so in their place."""
-
-
 def section(
     results: Results,
     experiment: Experiment | None,
     runs: Sequence[Run],
     omitted: Sequence[str],
     stems: Callable[[str], str],
+    lacking: Sequence[str] = (),
 ) -> tuple[Section, tuple[Comparison, ...]]:
     """Return the section of an experiment, and its comparisons with the predictions.
 
@@ -38,29 +34,28 @@ def section(
     results : Results
         Of trials with one set of constants, none if all were left out.
     experiment : Experiment or None
-        None where its script is not at hand.
+        None where its script is not at hand, or cannot be used.
     runs : sequence of Run
         Those that the trials belong to.
     omitted : sequence of str
         What is told of trials that are not shown.
     stems : callable
         Gives names of files that are unique in the report.
-
-    Warns
-    -----
-    ReportIncomplete
-        When the script's figures or findings raise.
+    lacking : sequence of str
+        What its script could not give so far.
     """
     anchor = stems(results.experiment)
     title, *question = _paragraphs(experiment.question) if experiment else [results.experiment]
     notes: list[str] = []
+    lacks = list(lacking)
     if experiment is None:
-        notes.append("Its script was not found: the figures are those that every experiment can have.")
+        missing = "" if lacks else "Its script was not found: name it to `toolkit report`. "
+        notes.append(f"{missing}The figures are those that every experiment can have.")
     notes += omitted
     notes += _skipped(results, runs)
-    findings = tuple(_made(experiment.findings if experiment else None, results, notes))
-    figures = _made(experiment.figures if experiment else general.figures, results, notes)
-    pictures = tuple(_pictures(figures, anchor, stems, notes))
+    findings = tuple(_made(experiment.findings if experiment else None, results, lacks))
+    figures = _made(experiment.figures if experiment else general.figures, results, lacks)
+    pictures = tuple(_pictures(figures, anchor, stems, lacks))
     compared = compare(results)
     made = Section(
         anchor=anchor,
@@ -74,19 +69,14 @@ def section(
         pictures=pictures,
         tables=(
             *tables.comparisons(compared, f"{anchor}-predictions", stems),
-            *_compositions(results, anchor, stems),
             *([tables.medians(results, stems(f"{anchor}-medians"))] if results.rows else ()),
         ),
         failures=tuple(_failure(row) for row in results.failed),
-        notes=tuple(notes),
+        notes=(*(f"{lack[0].upper()}{lack[1:]}" for lack in lacks), *notes),
+        lacks=tuple(lacks),
         commands=facts.commands(results.experiment, runs),
     )
     return made, compared
-
-
-def _compositions(results: Results, anchor: str, stems: Callable[[str], str]) -> Iterator[Table]:
-    if "ledger" in results.measures and (table := tables.composition(results, stems(f"{anchor}-composition"))):
-        yield table
 
 
 def _paragraphs(question: str) -> list[str]:
@@ -95,15 +85,15 @@ def _paragraphs(question: str) -> list[str]:
 
 
 def _made(
-    make: Callable[[Results], Iterable[Made]] | None, results: Results, notes: list[str]
+    make: Callable[[Results], Iterable[Made]] | None, results: Results, lacks: list[str]
 ) -> Iterator[Made]:
-    """Yield what a script's function yields; where it raises, note that and yield no more."""
+    """Yield what a script's function yields; where it raises, tell that and yield no more."""
     if make is None or not results.rows:
         return
     try:
         yield from make(results)
-    except Exception as problem:
-        _note(f"{make.__name__} of {results.experiment} ended early", problem, notes)
+    except (Exception, SystemExit) as problem:
+        lacks.append(_told(f"{make.__name__} of {results.experiment} ended early", problem))
 
 
 def _headlines(findings: Sequence[Finding]) -> tuple[Finding, ...]:
@@ -114,19 +104,17 @@ def _headlines(findings: Sequence[Finding]) -> tuple[Finding, ...]:
 
 
 def _pictures(
-    figures: Iterable[Figure], anchor: str, stems: Callable[[str], str], notes: list[str]
+    figures: Iterable[Figure], anchor: str, stems: Callable[[str], str], lacks: list[str]
 ) -> Iterator[Picture]:
     for figure in figures:
         try:
             yield picture(figure, stems(f"{anchor}-{figure.name}"))
-        except Exception as problem:
-            _note(f"the figure {figure.name} of {anchor} could not be drawn", problem, notes)
+        except (Exception, SystemExit) as problem:
+            lacks.append(_told(f"the figure {figure.name} of {anchor} could not be drawn", problem))
 
 
-def _note(what: str, problem: Exception, notes: list[str]) -> None:
-    message = f"{what}: {type(problem).__name__}: {problem}"
-    notes.append(f"{message[0].upper()}{message[1:]}")
-    warnings.warn(message, ReportIncomplete, stacklevel=2)
+def _told(what: str, problem: BaseException) -> str:
+    return f"{what}: {type(problem).__name__}: {problem}"
 
 
 def _skipped(results: Results, runs: Sequence[Run]) -> Iterator[str]:
