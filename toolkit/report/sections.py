@@ -7,7 +7,7 @@ from typing import TypeVar
 from toolkit.analysis.comparison import Comparison, compare
 from toolkit.analysis.results import Results
 from toolkit.experiment import Experiment
-from toolkit.report import Failure, Figure, Finding, Picture, Section, facts, general, tables
+from toolkit.report import Failure, Figure, Finding, Picture, Section, Table, facts, general, tables
 from toolkit.report.drawing import picture
 from toolkit.report.units import level_text, levels_text
 from toolkit.store import Row, Run
@@ -69,6 +69,7 @@ def section(
         pictures=pictures,
         tables=(
             *tables.comparisons(compared, f"{anchor}-predictions", stems),
+            *_compositions(results, anchor, stems),
             *([tables.medians(results, stems(f"{anchor}-medians"))] if results.rows else ()),
         ),
         failures=tuple(_failure(row) for row in results.failed),
@@ -77,6 +78,13 @@ def section(
         commands=facts.commands(results.experiment, runs),
     )
     return made, compared
+
+
+def _compositions(results: Results, anchor: str, stems: Callable[[str], str]) -> Iterator[Table]:
+    if "ledger" in results.measures and (
+        table := tables.composition(results, stems(f"{anchor}-composition"))
+    ):
+        yield table
 
 
 def _paragraphs(question: str) -> list[str]:
