@@ -1,7 +1,12 @@
 """Step 17.5: do weak output references free each iteration's graph at once?
 
-With strong references a function and its outputs refer to each other, so each graph is a cycle that waits for the
-collector. The book's ten iterations never reach it; a longer loop shows what it holds back, and when.
+Each iteration makes 4 arrays of S bytes: x and three squares. While the next graph is built, the names x and y
+still hold the last one, so two graphs are alive at the peak: 8 S, however long the loop runs. With strong
+references a function and its outputs refer to each other: each graph is a cycle, and nothing of it is freed until
+the collector runs. The book's ten iterations never reach it and hold all 40 arrays. In longer loops the collector
+runs every 50 to 100 iterations on CPython 3.11 and 3.12, every 150 to 290 on 3.13. The two graphs that are alive
+at that moment move to an older generation, which is collected once in a dozen times: they wait there as garbage,
+so the floor rises.
 """
 
 from toolkit import Experiment, Variable, square
@@ -34,23 +39,23 @@ def figures(results):
     from toolkit.report.charts.timeline import timeline
     from toolkit.report.charts.waiting import waiting
 
-    largest = {"n": results.levels("n")[-1]}
-    longest = {**largest, "iterations": results.levels("iterations")[-1]}
-    off = {**largest, "iterations": results.levels("iterations")[:2][-1]}
-    book = {**largest, "iterations": results.levels("iterations")[0]}
+    n = {"n": results.level("n", 100_000)}
+    longest = {**n, "iterations": results.level("iterations", 1000)}
+    off = {**n, "iterations": results.level("iterations", 400)}
+    book = {**n, "iterations": results.level("iterations", 10)}
     yield timeline(
         results,
         by=["references"],
         where={**longest, "gc": "default"},
         name="iterations",
-        title="Strong references hold graphs until the collector runs; weak ones free each at once",
+        title=f"{_size(longest)}: strong references hold graphs till the collector runs, weak ones none",
     )
     yield timeline(
         results,
         by=["references", "gc"],
         where=book,
         name="book",
-        title="The book's ten iterations never reach the collector",
+        title=f"{_size(book)}: too few to reach the collector",
     )
     yield bars(
         results,
@@ -58,28 +63,37 @@ def figures(results):
         "resident",
         where=off,
         name="peak",
-        title="Weak references need 8 arrays; strong ones as many as the collector lets pile up",
+        title=f"{_size(off)}: weak references need 8 arrays, strong ones what the collector lets pile up",
     )
-    yield waiting(results, where=off, name="waiting", title="What is left at the end is garbage, not a leak")
+    yield waiting(
+        results,
+        where=off,
+        name="waiting",
+        title=f"{_size(off)}: what is left at the end is garbage, not a leak",
+    )
     yield pauses(
         results,
         by=["references"],
         where={**longest, "gc": "default"},
         name="pauses",
-        title="The collector stops the program to free what weak references never let pile up",
+        title=f"{_size(longest)}: the collector stops the program to free what weak references never let pile up",
     )
+
+
+def _size(cell):
+    return f"{cell['iterations']:,} iterations, n={cell['n']:,}"
 
 
 def findings(results):
     from toolkit.report import claims
 
-    n, iterations = results.levels("n")[-1], results.levels("iterations")[:2][-1]
+    n, iterations = results.level("n", 100_000), results.level("iterations", 400)
     yield claims.times_as_much(
         results,
         "peak_rss_bytes",
         "resident",
         f"With strong references the loop of {iterations} iterations (n={n:,}) peaks at {{more}} of resident "
-        "memory, with weak ones at {less}: {ratio} as much, and how much is up to the collector.",
+        "memory, with weak ones at {less}, {ratio} as much.",
         more={"references": "strong"},
         less={"references": "weak"},
         gc="default",
@@ -102,7 +116,7 @@ def findings(results):
         results,
         "peak_traced_bytes",
         "traced",
-        "17.5, n=100,000, 10 iterations, weak: traced peak",
+        "17.5, n=100,000, 10 iterations, weak references: traced peak",
         expected=8,
         within=0.1,
         references="weak",
@@ -112,7 +126,7 @@ def findings(results):
         results,
         "peak_traced_bytes",
         "traced",
-        "the same, strong, collector not reached",
+        "17.5, n=100,000, 10 iterations, strong references, collector not reached: traced peak",
         expected=40,
         within=0.1,
         references="strong",
@@ -134,7 +148,11 @@ def findings(results):
             [metric],
             measure,
             f"17.5 strong, 400 iterations or more, default collector: {measure} peak against the model",
-            where={"references": "strong", "gc": "default"},
+            where={
+                "references": "strong",
+                "gc": "default",
+                "iterations": [one for one in results.levels("iterations") if one >= 400],
+            },
             exact=False,
         )
     yield claims.agreement(

@@ -1,6 +1,9 @@
 """Steps 18.3 to 18.5: what does switching the graph off save?
 
-A chain of k squares, forward only: once, and in a loop that makes it anew. x and y are held at the end.
+A chain of k squares of arrays of S bytes, forward only: once, and in a loop that makes it anew. x and y are held
+at the end. The graph keeps the input of every function for the backward pass: x and k outputs, (k+1) S, and in a
+loop two graphs, 2 (k+1) S. Without the graph a function's input goes as soon as the next one has its result: x
+and two neighbours, 3 S, and in a loop the last y beside them, 4 S, whatever k is (2 S and 3 S for k = 1).
 """
 
 from toolkit import Experiment, Variable, square
