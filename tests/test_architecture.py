@@ -15,7 +15,7 @@ HOUSE = Path(__file__).parents[1] / "toolkit"
 #: From the ground up: a folder may import those of lower lines, and itself.
 FLOORS = [
     {"core"},
-    {"probes", "engines"},
+    {"probes", "engines", "retention"},
     {"trials"},
     {"store"},
     {"analysis"},

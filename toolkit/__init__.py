@@ -1,4 +1,4 @@
-"""The memory bench for autograd engines: the book's vocabulary; lazily, what runs and loads experiments."""
+"""The memory bench for autograd engines: the book's vocabulary; lazily, what runs, loads and explains."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,8 @@ from toolkit.core.variable import Variable, as_array, as_variable
 
 if TYPE_CHECKING:
     from toolkit.experiment import Experiment
+    from toolkit.retention.explain import explain
+    from toolkit.retention.graph import draw_graph
     from toolkit.store.read import load
 
 __all__ = [
@@ -22,6 +24,8 @@ __all__ = [
     "as_variable",
     "check_gradient",
     "current_config",
+    "draw_graph",
+    "explain",
     "load",
     "no_grad",
     "using_config",
@@ -30,7 +34,12 @@ __all__ += functions.__all__
 
 __version__ = "0.1.0"
 
-_LAZY = {"Experiment": "toolkit.experiment", "load": "toolkit.store.read"}
+_LAZY = {
+    "Experiment": "toolkit.experiment",
+    "draw_graph": "toolkit.retention.graph",
+    "explain": "toolkit.retention.explain",
+    "load": "toolkit.store.read",
+}
 
 
 def __getattr__(name: str) -> Any:
