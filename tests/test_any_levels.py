@@ -7,6 +7,7 @@ import pytest
 
 from toolkit.analysis.results import Results
 from toolkit.planning import UsageError, experiment_scripts, load_experiment, plan
+from toolkit.probes.ledger import ROLES
 from toolkit.store import Row
 
 SCRIPTS = experiment_scripts()
@@ -31,6 +32,8 @@ SERIES = {
     "event_step": np.array([0, 0, 1, 1]),
     "event_rss_bytes": np.array([1, 2, 3, 4]),
     "event_traced_bytes": np.array([1, 2, 3, 4]),
+    "event_phase": np.array([0, 0, 1, 2]),
+    **{f"event_{role}_bytes": np.array([1, 2, 3, 2]) for role in ROLES},
     "collection_step": np.array([1]),
     "collection_generation": np.array([0]),
     "collection_pause_seconds": np.array([0.1]),
