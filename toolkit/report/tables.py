@@ -30,6 +30,7 @@ _OWN_PREFIXES = (
     "gc_",
     "event_peak_",
     "hwm_",
+    "heap_",
     "ledger_",
     "peak_traced_total_",
 )

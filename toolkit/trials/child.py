@@ -34,7 +34,7 @@ from toolkit.trials.trimming import allocator_at_work, refuse_another_allocator,
 
 #: The probes of each measure, in the order in which they start; the last to start disturbs the others least.
 PROBES = {
-    "resident": ("clock", "collector", "resident"),
+    "resident": ("clock", "collector", "heap", "resident"),
     "traced": ("clock", "events", "collector", "traced"),
     "timed": ("collector", "clock"),
     "ledger": ("clock", "events", "collector", "ledger"),
