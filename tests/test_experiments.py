@@ -130,6 +130,21 @@ def check_retain_grad(cell):
     assert cell("traced", "peak_traced_bytes", retain_grad=True, **chain) == pytest.approx(34 * S, abs=S / 10)
 
 
+def check_gc_policy(cell):
+    weak, strong = {"references": "weak", "gc": "default"}, {"references": "strong"}
+    assert cell("traced", "peak_traced_bytes", **weak) == 8 * S
+    assert cell("traced", "end_traced_bytes", **weak) == 0
+    # Ten graphs after the one that the names still hold; a hundred iterations are one epoch.
+    for gc, peak, end, collections in (("every=10", 44, 4, 10), ("manual", 400, 4, 1)):
+        assert cell("traced", "peak_traced_bytes", **strong, gc=gc) == peak * S
+        assert cell("traced", "end_traced_bytes", **strong, gc=gc) == end * S
+        assert cell("resident", "peak_rss_bytes", **strong, gc=gc) == peak * page_rounded(S)
+        assert cell("timed", "gc_collections_count", **strong, gc=gc) == collections
+    for gc in ("default", "threshold=100"):
+        predicted = cell("traced", "predicted_peak_bytes", **strong, gc=gc)
+        assert cell("traced", "peak_traced_bytes", **strong, gc=gc) == pytest.approx(predicted, rel=0.1)
+
+
 def check_import(cell):
     # How long it takes is a figure of the report: a busy machine fails no test.
     for row in cell.rows:
@@ -138,6 +153,7 @@ def check_import(cell):
 
 
 CHECKS = {
+    "gc_policy": check_gc_policy,
     "step15_backward_order": check_backward_order,
     "step17_reference_counting": check_reference_counting,
     "step17_weak_references": check_weak_references,

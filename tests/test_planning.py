@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 from toolkit import Experiment, planning
-from toolkit.planning import UsageError, experiment_scripts, load_experiment, parse_levels, plan
+from toolkit.planning import (
+    UsageError,
+    experiment_scripts,
+    load_experiment,
+    parse_levels,
+    plan,
+    skipped_levels,
+)
 
 
 def workload(trial, **levels):
@@ -131,7 +138,16 @@ BAD_LEVELS = {
         "has no level 'medium'; its levels are weak, strong",
     ),
     "a number for a toggle": ({"references": [1]}, "references has no level 1; its levels are weak, strong"),
-    "a level that gc lacks": ({"gc": ["on"]}, "gc has no level 'on'; its levels are default, off"),
+    "a level that gc lacks": (
+        {"gc": ["on"]},
+        "gc has no level 'on'; its levels are default, off, frozen, manual, threshold=N, every=K, N and K whole",
+    ),
+    "a threshold that is no number": (
+        {"gc": ["threshold=low"]},
+        "gc has no level 'threshold=low'; its levels",
+    ),
+    "a collection after no step": ({"gc": ["every=0"]}, "gc has no level 'every=0'; its levels"),
+    "a number alone for gc": ({"gc": [100]}, "gc has no level 100; its levels"),
     "a level that a text factor lacks": ({"links": ["c"]}, "links has no level 'c'; its levels are a, b"),
     "a word for whole numbers": ({"n": ["abc"]}, "n takes whole numbers, such as 10, and not 'abc'"),
     "a fraction for whole numbers": ({"n": [1.5]}, "n takes whole numbers, such as 10, and not 1.5"),
@@ -175,6 +191,42 @@ def test_the_levels_of_the_environment_are_those_that_there_are(factor, known):
     with pytest.raises(UsageError, match=f"{factor} has no level 'other'; its levels are .*{known}"):
         plan(declared(factors={factor: ["other"]}))
     assert plan(declared(factors={factor: [known.partition(",")[0]]}))
+
+
+def test_levels_of_gc_may_have_any_number():
+    trials = plan(
+        declared(factors={}, constants={"gc": "off"}), overrides={"gc": ["threshold=7", "every=12"]}
+    )
+    assert [trial.factors["gc"] for trial in trials] == ["threshold=7", "every=12"]
+    assert plan(declared(constants={"gc": "every=2"}, factors={}))
+
+
+@pytest.fixture
+def without_jemalloc(monkeypatch):
+    reason = "no libjemalloc.so here; Debian's package libjemalloc2 brings it"
+    monkeypatch.setattr(planning, "obstacle_to_malloc", lambda level: reason if level == "jemalloc" else "")
+    return reason
+
+
+def test_a_level_whose_library_is_missing_is_skipped_and_told_of(without_jemalloc):
+    experiment = declared(factors={"malloc": ["fixed", "jemalloc", "heap"], "n": [1, 2]})
+    assert [trial.factors["malloc"] for trial in plan(experiment)] == ["fixed", "fixed", "heap", "heap"]
+    assert skipped_levels(experiment) == {"malloc=jemalloc": without_jemalloc}
+    assert skipped_levels(experiment, overrides={"malloc": ["heap"]}) == {}
+    assert skipped_levels(SMALL) == {}
+
+
+@pytest.mark.parametrize("place", ["factors", "constants"])
+def test_where_nothing_else_is_left_the_reason_is_told(without_jemalloc, place):
+    levels = {
+        "factors": {},
+        "constants": {},
+        place: {"malloc": ["jemalloc"] if place == "factors" else "jemalloc"},
+    }
+    with pytest.raises(
+        UsageError, match=r"no cell is left .* \(malloc=jemalloc: no libjemalloc\.so here; .*2 brings"
+    ):
+        plan(declared(**levels))
 
 
 def test_numbers_take_whole_numbers_too():

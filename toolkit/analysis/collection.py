@@ -1,9 +1,9 @@
 """A model of CPython's generational collector, for loops whose every iteration leaves one cyclic graph behind.
 
 Source: CPython 3.11 Modules/gcmodule.c, 3.12 and 3.13 Python/gc.c. An allocation of a tracked object adds one to
-the count of the youngest generation; above the threshold that generation is collected. Survivors move up, so a
-graph that is alive at that moment waits as garbage for the next older collection. Tuples that a collection of a
-young generation frees are kept in a free list, and taking one from there is no allocation that is counted.
+the count of the youngest generation; above the threshold that generation is collected. Survivors move up, so
+what is alive at that moment waits as garbage for the next older collection. Tuples that a collection of a young
+generation frees are kept in a free list, and taking one from there is no allocation that is counted.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,15 +21,31 @@ FREE_LIST_LENGTH = 2000
 
 @dataclass(frozen=True)
 class Node:
-    """What is made along with one array: objects that the collector counts, and tuples of one length."""
+    """What is made along with one array.
+
+    Attributes
+    ----------
+    objects, tuples : int
+        That the collector counts; the tuples are of one length.
+    held_by_earlier : bool
+        Whether objects that the iteration made before refer to these: a collection in between then moves those
+        up, and they hold these back from the collections of younger objects.
+    """
 
     objects: int
     tuples: int = 0
+    held_by_earlier: bool = True
 
 
 def chain_nodes(k: int) -> tuple[Node, ...]:
-    """Return what an iteration of step 17.5 makes: x, and for each of `k` calls itself, its output, two tuples."""
-    return (Node(objects=1), *[Node(objects=2, tuples=2)] * k)
+    """Return what an iteration of step 17.5 makes: x, and for each of `k` calls itself, its output, two tuples.
+
+    A call refers to what it was given, and nothing refers to the calls that come after it.
+    """
+    return (
+        Node(objects=1, held_by_earlier=False),
+        *[Node(objects=2, tuples=2, held_by_earlier=False)] * k,
+    )
 
 
 def loop_under(
@@ -40,11 +56,12 @@ def loop_under(
     interpreter: Mapping[str, Level],
     *,
     held: bool,
-) -> Prediction:
+) -> Prediction | None:
     """Predict a loop that leaves a cyclic graph behind in each step, under a level of the factor `gc`.
 
     Exact where collections come at steps or not at all; a model where Python runs the collector. Frozen objects
-    are not of the loop, so `frozen` leaves its memory as it is.
+    are not of the loop, so `frozen` leaves its memory as it is. None for a threshold that every second iteration or
+    more crosses: where in an iteration that happens then decides all.
 
     Parameters
     ----------
@@ -67,9 +84,11 @@ def loop_under(
             policy.every or iterations, len(nodes), iterations, array_bytes, held=held
         )
     thresholds = [int(interpreter[f"gc_threshold{generation}"]) for generation in range(3)]
-    made = iterations * sum(node.objects + node.tuples for node in nodes)
+    once = sum(node.objects + node.tuples for node in nodes)
+    if policy.automatic and thresholds[0] < 2 * once:
+        return None
     # What else the process makes counts too: far from the threshold it is never reached.
-    if policy.automatic and made > thresholds[0] / 4:
+    if policy.automatic and iterations * once > thresholds[0] / 4:
         return loop_with_collector(nodes, iterations, array_bytes, thresholds, held=held)
     alone = loop_without_collector(len(nodes) - 1, iterations, array_bytes)
     return replace(alone, metrics={"gc_collections_count": 0})
@@ -121,17 +140,14 @@ def loop_with_collector(
         Marked as not exact: what else the process allocates moves a collection by an iteration or two, which is
         why nothing is predicted for the end.
     """
-    collector = _Collector(thresholds)
-    arrays = len(nodes)
-    tuples = sum(node.tuples for node in nodes)
+    collector = _Collector(nodes, thresholds)
     peak = 0
     for iteration in range(iterations):
-        for made, node in enumerate(nodes, start=1):
-            collector.allocate(node)
-            if collector.due:
-                collector.collect(alive=int(held and iteration > 0), tuples_per_graph=tuples)
-            peak = max(peak, arrays * collector.graphs + made)
-        collector.finish_graph()
+        for position in range(len(nodes)):
+            collector.make(iteration, position)
+            if collector.count > thresholds[0]:
+                collector.collect(oldest_alive=iteration - int(held))
+            peak = max(peak, collector.arrays)
     return Prediction(
         peak_arrays=peak,
         array_bytes=array_bytes,
@@ -140,55 +156,59 @@ def loop_with_collector(
     )
 
 
-@dataclass
 class _Collector:
-    """Counts and generations, in whole graphs."""
+    """Counts, and in each generation its arrays by iteration and position."""
 
-    thresholds: Sequence[int]
-    count: int = 0
-    young_collections: int = 0
-    free_tuples: int = 0
-    in_making: int = 0
-    young: int = 0
-    middle: int = 0
-    old: int = 0
-
-    @property
-    def graphs(self) -> int:
-        """Finished graphs that occupy memory, alive or garbage."""
-        return self.young + self.middle + self.old
-
-    @property
-    def due(self) -> bool:
-        return self.count > self.thresholds[0]
-
-    def allocate(self, node: Node) -> None:
-        reused = min(node.tuples, self.free_tuples)
-        self.free_tuples -= reused
-        self.count += node.objects + node.tuples - reused
-
-    def finish_graph(self) -> None:
-        # One that a collection met half made has moved up by its older part, which keeps the rest alive.
-        if self.in_making == 0:
-            self.young += 1
-        elif self.in_making == 1:
-            self.middle += 1
-        else:
-            self.old += 1
-        self.in_making = 0
-
-    def collect(self, alive: int, tuples_per_graph: int) -> None:
+    def __init__(self, nodes: Sequence[Node], thresholds: Sequence[int]) -> None:
         self.count = 0
-        before = self.graphs
-        if self.young_collections > self.thresholds[1]:
-            self.young_collections = 0
-            self.old += alive
-            self.middle = 0
-            self.in_making = 2
+        self.arrays = 0
+        self._nodes = nodes
+        self._thresholds = thresholds
+        # A trial settles before its workload, last of all with a collection of the youngest generation.
+        self._young_collections = 1
+        self._free_tuples = 0
+        self._young: list[tuple[int, int]] = []
+        self._middle: list[tuple[int, int]] = []
+        #: The iterations of which a part has moved to the middle generation, and further up.
+        self._in_middle: set[int] = set()
+        self._in_old: set[int] = set()
+
+    def make(self, iteration: int, position: int) -> None:
+        node = self._nodes[position]
+        reused = min(node.tuples, self._free_tuples)
+        self._free_tuples -= reused
+        self.count += node.objects + node.tuples - reused
+        self.arrays += 1
+        self._young.append((iteration, position))
+
+    def collect(self, oldest_alive: int) -> None:
+        """Collect the youngest generation, and the middle one if it is its turn.
+
+        Iterations before `oldest_alive` are garbage.
+        """
+        self.count = 0
+        if self._young_collections > self._thresholds[1]:
+            self._young_collections = 0
+            kept = self._free([*self._middle, *self._young], oldest_alive, self._in_old)
+            self._in_old.update(iteration for iteration, _ in kept)
+            self._middle, self._in_middle = [], set()
         else:
-            self.young_collections += 1
-            self.middle += alive
-            self.in_making = max(self.in_making, 1)
-        self.young = 0
-        freed = before - self.graphs
-        self.free_tuples = min(self.free_tuples + freed * tuples_per_graph, FREE_LIST_LENGTH)
+            self._young_collections += 1
+            kept = self._free(self._young, oldest_alive, self._in_middle | self._in_old)
+            self._in_middle.update(iteration for iteration, _ in kept)
+            self._middle += kept
+        self._young = []
+
+    def _free(
+        self, arrays: Sequence[tuple[int, int]], oldest_alive: int, moved_up: set[int]
+    ) -> list[tuple[int, int]]:
+        """Free the garbage among `arrays` and return the rest."""
+        kept = []
+        for iteration, position in arrays:
+            node = self._nodes[position]
+            if iteration >= oldest_alive or (node.held_by_earlier and iteration in moved_up):
+                kept.append((iteration, position))
+            else:
+                self.arrays -= 1
+                self._free_tuples = min(self._free_tuples + node.tuples, FREE_LIST_LENGTH)
+        return kept
