@@ -101,6 +101,19 @@ def test_the_copy_starts_from_the_state_of_its_original(run):
     assert outcome.metrics["peak_traced_total_bytes"] > outcome.metrics["peak_traced_bytes"] == 8000
 
 
+def test_the_copy_ends_where_the_workload_does(run, tmp_path):
+    run(
+        """
+        import atexit
+        atexit.register(lambda: (Path(FOLDER) / f"ended {os.getpid()}").touch())
+        (Path(FOLDER) / f"began {os.getpid()}").touch()
+        """,
+        "traced",
+    )
+    assert len(list(tmp_path.glob("began *"))) == 2
+    assert len(list(tmp_path.glob("ended *"))) == 1
+
+
 @pytest.mark.parametrize(("level", "collected"), [("default", True), ("off", False)])
 def test_the_factor_gc_holds_during_the_workload(run, level, collected):
     outcome = run(

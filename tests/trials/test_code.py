@@ -39,8 +39,8 @@ LEFT, (RIGHT, *REST) = 1, (2, 3)
 SIZE += 1
 
 
-def decorated(function):
-    return function
+def decorated(times):
+    return lambda function: function
 
 
 class Helper:
@@ -52,7 +52,7 @@ def deepest(width):
     return width * RIGHT
 
 
-@decorated
+@decorated(1)
 def workload(trial, *, n):
     # a comment of the workload
     return Helper().help() + SIZE + n
@@ -119,8 +119,9 @@ def digest_of(tmp_path):
         ('settings["depth"] = 2', 'settings["depth"] = 3'),
         ("    SCALE = 2", "    SCALE = 4"),
         ("fractions = None", "fractions = 0"),
-        ("@decorated\n", ""),
-        ("def decorated(function):\n    return function", "def decorated(function):\n    return (function)"),
+        ("@decorated(1)\n", ""),
+        ("@decorated(1)", "@decorated(2)"),
+        ("lambda function: function", "lambda function: (function)"),
         ("mathematics.sqrt", "mathematics.log"),
         ("import math as mathematics", "import cmath as mathematics"),
         ("    formula(cell)", "    return None"),

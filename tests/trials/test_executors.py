@@ -2,7 +2,9 @@
 
 import pytest
 
+from toolkit.trials import executors
 from toolkit.trials.executors import run_trials
+from toolkit.trials.supervisor import supervise
 
 LOG = """
 log = Path(FOLDER) / 'log'
@@ -48,7 +50,15 @@ def test_no_trials_are_soon_done():
 
 
 @pytest.mark.parametrize("how", ["closed", "interrupted"])
-def test_leaving_early_ends_what_runs_and_starts_nothing_more(make_trial, tmp_path, how):
+def test_leaving_early_ends_what_runs_and_starts_nothing_more(make_trial, tmp_path, monkeypatch, how):
+    statuses = []
+
+    def watched(trial):
+        outcome = supervise(trial)
+        statuses.append(outcome.status)
+        return outcome
+
+    monkeypatch.setattr(executors, "supervise", watched)
     begin = "(Path(FOLDER) / f'began {name}').touch(); "
     trials = [make_trial(begin, "resident", constants={"name": 0})]
     trials += [
@@ -62,4 +72,6 @@ def test_leaving_early_ends_what_runs_and_starts_nothing_more(make_trial, tmp_pa
     else:
         with pytest.raises(KeyboardInterrupt):
             ended.throw(KeyboardInterrupt)
+    # The next one is not started before the first has been dealt with.
+    assert statuses == ["ok", "killed"]
     assert not (tmp_path / "began 4").exists()
