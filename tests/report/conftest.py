@@ -367,6 +367,17 @@ def make_store() -> Callable[[Path], AbstractContextManager[Store]]:
 
 
 @pytest.fixture
+def results_of() -> Callable[[Path], Results]:
+    """Read the results of the one experiment of a store."""
+
+    def read(folder: Path) -> Results:
+        rows = read_store(folder).rows
+        return Results(rows[0].experiment, rows, partial(series, folder))
+
+    return read
+
+
+@pytest.fixture
 def make_results(tmp_path: Path) -> Callable[[Iterable[Mapping[str, Level]]], Results]:
     """Make results of cells that differ in nothing but their levels."""
 

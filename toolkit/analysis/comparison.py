@@ -56,6 +56,8 @@ class Comparison:
         One page of the machine that measured.
     keys : frozenset of str
         Of the cell's trials.
+    estimated : bool
+        Whether what was measured is an estimate, of which nothing may be claimed.
     """
 
     levels: Mapping[str, Level]
@@ -68,6 +70,7 @@ class Comparison:
     array_bytes: int | None
     page_bytes: int
     keys: frozenset[str]
+    estimated: bool = False
 
     @property
     def deviation(self) -> float:
@@ -125,6 +128,8 @@ class Comparison:
     @property
     def _yardstick(self) -> tuple[float | None, float, str, str]:
         """The deviation, what is allowed, and their unit; where the deviation is None, why."""
+        if self.estimated:
+            return None, 0, "", "an estimate on this platform"
         if not self.exact:
             return self.deviation_percent, MODEL_TOLERANCE_PERCENT, " %", "the model predicts nothing"
         if self.deviation_pages is None:
@@ -190,4 +195,5 @@ def _comparison(cell: Cell, predicted: float, metric: str, measure: Measure) -> 
         array_bytes=None if array_bytes is None else int(array_bytes),
         page_bytes=int(conditions.get("page_bytes", _USUAL_PAGE_BYTES)),
         keys=cell.keys,
+        estimated=cell.estimated,
     )

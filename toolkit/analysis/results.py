@@ -32,12 +32,15 @@ class Cell:
         The one whose reading is nearest to the median: to take series and conditions from.
     keys : frozenset of str
         Of all its trials.
+    estimated : bool
+        Whether a reading is no more than the platform's best guess, as the resident set is outside of Linux.
     """
 
     levels: Mapping[str, Level]
     estimate: Estimate
     trial: Row
     keys: frozenset[str]
+    estimated: bool = False
 
     @property
     def identity(self) -> tuple[tuple[str, Level], ...]:
@@ -222,7 +225,11 @@ def _cell(metric: str, levels: Mapping[str, Level], rows: Sequence[Row]) -> Cell
     readings = [row.metrics[metric] for row in rows]
     estimate = statistics.median(readings)
     nearest = min(rows, key=lambda row: abs(row.metrics[metric] - estimate.median))
-    return Cell(levels, estimate, nearest, frozenset(row.key for row in rows))
+    # A trial tells whether all its probes are exact; the resident one alone ever is not.
+    estimated = metric.endswith("_rss_bytes") and any(
+        row.conditions.get("exact_probe") is False for row in rows
+    )
+    return Cell(levels, estimate, nearest, frozenset(row.key for row in rows), estimated)
 
 
 def _level(row: Row, name: str) -> Level:

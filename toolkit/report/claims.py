@@ -1,16 +1,13 @@
 """Findings that compare what was measured with what it must be, in sentences."""
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
-from toolkit.analysis.comparison import (
-    MODEL_TOLERANCE_PERCENT,
-    RESIDENT_TOLERANCE_PAGES,
-    TRACED_TOLERANCE_ARRAYS,
-    Comparison,
-    compare,
-)
+from toolkit.analysis import statistics
+from toolkit.analysis.comparison import compare
 from toolkit.analysis.noise import effect
-from toolkit.analysis.results import Results
+from toolkit.analysis.results import Cell, Results
 from toolkit.analysis.statistics import Estimate
 from toolkit.report import Finding
 from toolkit.report.units import estimate_text, number, text, unit_of, words_of
@@ -44,13 +41,14 @@ def in_arrays(
     holds = abs(arrays.median - expected) <= within
     expectation = f"{number(expected)} S, within {number(within)} S"
     measured = f"{number(arrays.median, 3)} S"
-    return Finding(
+    made = Finding(
         sentence=f"{what}: {measured} ({estimate_text(estimate, 'bytes')}), expected {expectation}.",
         status="confirmed" if holds else "deviates",
         figure=what,
         expected=expectation,
         measured=measured,
     )
+    return _labelled(made, results.cells(metric, measure, (), levels))
 
 
 def times_as_much(
@@ -94,11 +92,13 @@ def times_as_much(
     ratio = f"{number(first.median / second.median)} times"
     if not differs.stands_out:
         ratio = "which is no difference, for replicates of one cell lie as far apart:" + f" {ratio}"
-    return Finding(
+    made = Finding(
         sentence=sentence.format(
             more=estimate_text(first, unit), less=estimate_text(second, unit), ratio=ratio
         )
     )
+    both = (results.cells(metric, measure, (), {**some, **levels}) for some in (more, less))
+    return _labelled(made, itertools.chain(*both))
 
 
 def at_most(results: Results, metric: str, measure: str, what: str, limit: float, **levels: Level) -> Finding:
@@ -107,13 +107,14 @@ def at_most(results: Results, metric: str, measure: str, what: str, limit: float
     estimate = results.at(metric, measure, **levels)
     if estimate is None:
         return _absent(what, f"at most {text(limit, unit)}")
-    return Finding(
+    made = Finding(
         sentence=f"{what}: {estimate_text(estimate, unit)}, expected at most {text(limit, unit)}.",
         status="confirmed" if (estimate.high or estimate.median) <= limit else "deviates",
         figure=what,
         expected=f"at most {text(limit, unit)}",
         measured=estimate_text(estimate, unit),
     )
+    return _labelled(made, results.cells(metric, measure, (), levels))
 
 
 def same(results: Results, metrics: Mapping[str, float], measure: str, what: str, **levels: Level) -> Finding:
@@ -158,19 +159,25 @@ def agreement(
         if one.metric in chosen
         and one.measure == measure
         and one.exact == exact
-        and one.holds is not None
         and any(key in keys for key in one.keys)
     ]
     if not compared:
         return _absent(what, "a prediction that holds")
-    holding = [one for one in compared if one.holds]
-    worst = max(compared, key=_off)
-    measured = f"{len(holding)} of {len(compared)} cells hold; the worst is off by {_off_text(worst)}"
+    judged = [one for one in compared if one.off is not None]
+    if not judged:
+        claim = compared[0].allowance
+        return Finding(
+            sentence=f"{what}: {claim}.", figure=what, expected="a prediction that holds", measured=claim
+        )
+    holding = sum(bool(one.holds) for one in judged)
+    worst = max(judged, key=lambda one: abs(one.off or 0))
+    off = f"{number(abs(worst.off or 0))}{worst.off_unit}"
+    measured = f"{holding} of {len(judged)} cells hold; the worst is off by {off}"
     return Finding(
         sentence=f"{what}: {measured}.",
-        status="confirmed" if len(holding) == len(compared) else "deviates",
+        status="confirmed" if holding == len(judged) else "deviates",
         figure=what,
-        expected=_allowance(worst),
+        expected=worst.allowance,
         measured=measured,
     )
 
@@ -192,21 +199,32 @@ def spread(results: Results, metric: str, measure: str, what: str, *, pages: int
     """
     expected = f"0 to {pages} page" + ("s" if pages > 1 else "")
     ranges = []
-    for cell in results.cells(metric, measure):
+    cells = results.cells(metric, measure)
+    for cell in cells:
         readings = results.readings(metric, measure, **cell.levels)
         page_bytes = int(cell.trial.conditions["page_bytes"])
         if len(readings) >= count:
-            ranges.append((max(readings) - min(readings)) / page_bytes)
+            ranges.append(statistics.spread(readings) / page_bytes)
     if not ranges:
         return _absent(what, expected)
-    measured = f"{number(max(ranges), 0)} pages at most, in {len(ranges)} cells"
-    return Finding(
+    measured = f"{number(max(ranges))} pages at most, in {len(ranges)} cells"
+    made = Finding(
         sentence=f"{what}: {measured}; expected {expected}.",
         status="confirmed" if max(ranges) <= pages else "deviates",
         figure=what,
         expected=expected,
         measured=measured,
     )
+    return _labelled(made, cells)
+
+
+def _labelled(made: Finding, cells: Iterable[Cell]) -> Finding:
+    """Say of a finding that it rests on estimates, where it does: they confirm and refute nothing."""
+    if not any(cell.estimated for cell in cells):
+        return made
+    measured = f"{made.measured} (estimate)" if made.measured else ""
+    sentence = f"{made.sentence} These are estimates: the platform tells no exact resident set."
+    return replace(made, sentence=sentence, status="observed", measured=measured)
 
 
 def _absent(what: str, expected: str) -> Finding:
@@ -226,40 +244,3 @@ def _told(levels: Mapping[str, Level]) -> str:
 def _scaled(estimate: Estimate, factor: float) -> Estimate:
     low, high = (None if end is None else end * factor for end in (estimate.low, estimate.high))
     return Estimate(estimate.median * factor, low, high, estimate.count)
-
-
-def _matches(levels: Mapping[str, Level], where: Mapping[str, Level | Sequence[Level]]) -> bool:
-    return all(
-        levels.get(name) in (wanted if isinstance(wanted, list | tuple) else (wanted,))
-        for name, wanted in where.items()
-    )
-
-
-def _off(one: Comparison) -> float:
-    if not one.exact:
-        off = one.deviation_percent
-    else:
-        off = one.deviation_pages if one.measure == "resident" else one.deviation_arrays
-    return abs(one.deviation if off is None else off)
-
-
-def _off_text(one: Comparison) -> str:
-    return f"{number(_off(one))}{_unit_text(one)}"
-
-
-def _allowance(one: Comparison) -> str:
-    if not one.exact:
-        return f"within {MODEL_TOLERANCE_PERCENT:g} %"
-    if one.deviation_arrays is None:
-        return "equal"
-    if one.measure == "resident":
-        return f"within {RESIDENT_TOLERANCE_PAGES} pages"
-    return f"within {TRACED_TOLERANCE_ARRAYS:g} S"
-
-
-def _unit_text(one: Comparison) -> str:
-    if not one.exact:
-        return " %"
-    if one.deviation_arrays is None:
-        return ""
-    return " pages" if one.measure == "resident" else " S"

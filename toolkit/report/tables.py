@@ -56,7 +56,7 @@ def medians(results: Results, stem: str) -> Table:
         # What never happened in any cell would be a column of zeros.
         if any(cell.estimate.median for cell in found):
             cells.append({cell.identity: cell for cell in found})
-            columns.append(Column(heading=words_of(metric), name=metric, unit=unit_of(metric)))
+            columns.append(Column(heading=_heading(metric, found), name=metric, unit=unit_of(metric)))
     rows = []
     for levels in results.combinations:
         identity = tuple(levels.items())
@@ -95,10 +95,27 @@ def composition(results: Results, stem: str) -> Table | None:
 
 
 def _cells(results: Results, metric: str) -> tuple[Cell, ...]:
-    measures = [_LEADING[metric]] if metric in _LEADING else []
-    return next(
-        (found for measure in (*measures, *results.measures) if (found := results.cells(metric, measure))), ()
-    )
+    # What takes resident and traced figures makes the trial slower.
+    wanted = _LEADING.get(metric, _obvious_measure(metric))
+    measures = [wanted] if wanted == "timed" else [*([wanted] if wanted else []), *results.measures]
+    return next((found for measure in measures if (found := results.cells(metric, measure))), ())
+
+
+def _heading(metric: str, cells: Sequence[Cell]) -> str:
+    measure = cells[0].trial.measure
+    named = "" if measure == _obvious_measure(metric) else measure
+    return _remarked(metric, named, estimated=any(cell.estimated for cell in cells))
+
+
+def _remarked(metric: str, measure: str, *, estimated: bool) -> str:
+    remarks = ", ".join([*([measure] if measure else []), *(["estimate"] if estimated else [])])
+    return f"{words_of(metric)} ({remarks})" if remarks else words_of(metric)
+
+
+def _obvious_measure(metric: str) -> Measure | None:
+    """Return the measure that a metric's name tells."""
+    named: Mapping[str, Measure] = {"seconds": "timed", "rss": "resident", "traced": "traced"}
+    return next((measure for word, measure in named.items() if word in metric.split("_")), None)
 
 
 def comparisons(compared: Sequence[Comparison], label: str, stems: Callable[[str], str]) -> tuple[Table, ...]:
@@ -135,7 +152,7 @@ def _comparison_table(compared: Sequence[Comparison], unit: Unit, stem: str) -> 
         pages = one.deviation_pages if one.measure == "resident" else None
         return (
             *one.levels.values(),
-            f"{words_of(one.metric)} ({one.measure})" if unit != "bytes" else words_of(one.metric),
+            _remarked(one.metric, "" if unit == "bytes" else one.measure, estimated=one.estimated),
             one.measured,
             one.predicted,
             one.verdict,

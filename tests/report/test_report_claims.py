@@ -1,0 +1,124 @@
+"""Findings judge as the comparison judges, and say so where they rest on estimates."""
+
+import pytest
+
+from toolkit.analysis.comparison import compare
+from toolkit.analysis.results import Results
+from toolkit.report import claims
+from toolkit.store import Row
+
+PAGE, ARRAY = 4096, 800_000
+EXACT = {"prediction_exact": True, "prediction_array_bytes": ARRAY, "page_bytes": PAGE}
+
+
+@pytest.fixture
+def make():
+    """Return a function that makes results of one cell for each mapping of metrics."""
+
+    def results(*cells, measure="resident", conditions=EXACT):
+        rows = [
+            Row(
+                key=f"{n} {replicate}",
+                run=1,
+                experiment="loop",
+                measure=measure,
+                replicate=replicate,
+                seed=0,
+                status="ok",
+                exit_code=0,
+                message="",
+                factors={"k": k, "n": 100_000},
+                constants={},
+                metrics=metrics,
+                conditions=conditions,
+                code_digest="",
+                started_at=0.0,
+                elapsed_seconds=1.0,
+            )
+            for n, (k, *replicates) in enumerate(cells)
+            for replicate, metrics in enumerate(replicates)
+        ]
+        return Results("loop", rows, lambda _: {})
+
+    return results
+
+
+def peaks(measured, predicted=10 * PAGE, name="rss"):
+    return {f"peak_{name}_bytes": measured, "predicted_peak_bytes": predicted}
+
+
+@pytest.mark.parametrize(
+    ("off_pages", "status", "measured"),
+    [(2, "confirmed", "1 of 1 cells hold; the worst is off by 2.00 pages"),
+     (3, "deviates", "0 of 1 cells hold; the worst is off by 3.00 pages")],
+)  # fmt: skip
+def test_agreement_is_what_the_comparison_says(make, off_pages, status, measured):
+    results = make((1, peaks((10 + off_pages) * PAGE)))
+    made = claims.agreement(results, ["peak_rss_bytes"], "resident", "peak")
+    (compared,) = compare(results)
+    assert (made.status, made.measured, made.expected) == (status, measured, compared.allowance)
+    assert compared.holds is (status == "confirmed")
+
+
+def test_agreement_in_another_unit_is_judged_in_that(make):
+    counts = make((1, {"calls_count": 5, "predicted_calls_count": 5}), measure="traced")
+    made = claims.agreement(counts, ["calls_count"], "traced", "calls")
+    assert (made.status, made.expected) == ("confirmed", "exactly")
+    model = make(
+        (1, peaks(109, 100, "traced")), measure="traced", conditions=EXACT | {"prediction_exact": False}
+    )
+    made = claims.agreement(model, ["peak_traced_bytes"], "traced", "model", exact=False)
+    assert (made.status, made.expected) == ("confirmed", "within 10 %")
+    assert made.measured.endswith("off by 9.00 %")
+
+
+def test_where_nothing_may_be_claimed_the_reason_is_told(make):
+    results = make((1, peaks(99 * PAGE)), conditions=EXACT | {"prediction_array_bytes": 80})
+    made = claims.agreement(results, ["peak_rss_bytes"], "resident", "peak")
+    assert (made.status, made.measured) == ("observed", "no claim: small arrays")
+    assert claims.agreement(results, ["end_rss_bytes"], "resident", "end").measured == "not measured"
+
+
+def test_spread_is_that_of_the_cell_with_the_most(make):
+    results = make((1, peaks(PAGE), peaks(PAGE)), (2, peaks(PAGE), peaks(2 * PAGE)))
+    made = claims.spread(results, "peak_rss_bytes", "resident", "spread", pages=1, count=2)
+    assert (made.status, made.measured) == ("confirmed", "1.00 pages at most, in 2 cells")
+
+
+@pytest.fixture
+def estimated(make):
+    return make(
+        (1, peaks(8 * ARRAY), peaks(8 * ARRAY)),
+        (2, peaks(16 * ARRAY), peaks(16 * ARRAY)),
+        conditions=EXACT | {"exact_probe": False},
+    )
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        lambda results: claims.in_arrays(
+            results, "peak_rss_bytes", "resident", "peak", expected=8, within=0.1, k=1, n=100_000
+        ),
+        lambda results: claims.at_most(results, "peak_rss_bytes", "resident", "peak", 10**9, k=1),
+        lambda results: claims.spread(results, "peak_rss_bytes", "resident", "spread", pages=1, count=2),
+        lambda results: claims.times_as_much(
+            results, "peak_rss_bytes", "resident", "{more}, {less}, {ratio}.", more={"k": 2}, less={"k": 1}
+        ),
+        lambda results: claims.agreement(results, ["peak_rss_bytes"], "resident", "peak"),
+    ],
+    ids=["in_arrays", "at_most", "spread", "times_as_much", "agreement"],
+)
+def test_a_finding_that_rests_on_estimates_says_so_and_confirms_nothing(estimated, claim):
+    made = claim(estimated)
+    assert made.status == "observed"
+    assert "estimate" in made.sentence
+    assert not made.measured or "estimate" in made.measured
+
+
+def test_traced_bytes_are_no_estimates_where_resident_ones_are(make):
+    results = make((1, peaks(8 * ARRAY, name="traced")), measure="traced", conditions={"exact_probe": False})
+    made = claims.in_arrays(
+        results, "peak_traced_bytes", "traced", "peak", expected=8, within=0.1, k=1, n=100_000
+    )
+    assert made.status == "confirmed" and "estimate" not in made.sentence
