@@ -271,6 +271,20 @@ def test_an_interrupt_makes_130_and_the_next_run_goes_on_from_there(start, here,
     assert sorted(log_of(folder)) == sorted([*"0123", log_of(folder)[2]])
 
 
+def test_an_impatient_user_is_heeded_too(start, folder):
+    (folder / "hang").touch()
+    process = start("run", "counted")
+    wait_until((folder / "hanging").exists)
+    began = time.monotonic()
+    for _ in range(2):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.01)
+    _, said = process.communicate(timeout=60)
+    assert time.monotonic() - began < 10
+    assert not psutil.pid_exists(int((folder / "hanging").read_text()))
+    assert process.returncode in (130, -signal.SIGINT), said
+
+
 def test_a_run_that_is_killed_leaves_no_trial_behind_and_frees_the_store(start, here, folder):
     (folder / "hang").touch()
     process = start("run", "counted")
@@ -380,6 +394,10 @@ MISTAKES = {
     ),
     "failing script": (["run", "failing.py"], "failing.py cannot be used: RuntimeError: on purpose"),
     "empty script": (["run", "empty.py"], "empty.py cannot be used: TypeError"),
+    "impossible seed": (
+        ["run", "seedless.py"],
+        "seedless.py cannot be used: ValueError: seed is a whole number",
+    ),
     "unknown profile": (
         ["run", "counted", "--profile", "quick"],
         "unknown profile 'quick'; the profiles are smoke,",
@@ -413,6 +431,9 @@ MISTAKES = {
 def test_a_mistake_makes_2_and_one_line_and_leaves_nothing(here, folder, words, complaint):
     (folder / "failing.py").write_text("raise RuntimeError('on purpose')")
     (folder / "empty.py").touch()
+    (folder / "seedless.py").write_text(
+        (folder / "experiments" / "counted.py").read_text().replace("measures=", "seed=None, measures=")
+    )
     code, out, err = here(*words)
     assert (code, out) == (2, "")
     assert err.startswith("toolkit: ")

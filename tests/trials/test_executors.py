@@ -1,5 +1,7 @@
 """How many trials run at once, and that leaving early ends them."""
 
+import time
+
 import pytest
 
 from toolkit.trials import executors
@@ -75,3 +77,24 @@ def test_leaving_early_ends_what_runs_and_starts_nothing_more(make_trial, tmp_pa
     # The next one is not started before the first has been dealt with.
     assert statuses == ["ok", "killed"]
     assert not (tmp_path / "began 4").exists()
+
+
+def test_who_interrupts_twice_does_not_wait_longer(make_trial, tmp_path, eventually, monkeypatch):
+    trial = make_trial("(Path(FOLDER) / 'began').touch(); time.sleep(600)", "resident", deadline_seconds=20)
+    real, interrupts = executors.end_all, iter([True, True])
+
+    def interrupted():
+        if next(interrupts, False):
+            raise KeyboardInterrupt
+        real()
+
+    def interrupted_once_it_runs(*_, **__):
+        eventually((tmp_path / "began").exists)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(executors, "end_all", interrupted)
+    monkeypatch.setattr(executors, "wait", interrupted_once_it_runs)
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        list(run_trials([trial], jobs=1))
+    assert time.monotonic() - began < 10

@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from threading import Thread
 
 from toolkit.trials import Outcome, Trial
 from toolkit.trials.supervisor import end_all, supervise
@@ -24,18 +25,32 @@ def run_trials(trials: Sequence[Trial], jobs: int) -> Generator[tuple[Trial, Out
 def _run(trials: Sequence[Trial], jobs: int) -> Generator[tuple[Trial, Outcome], None, None]:
     waiting = iter(trials)
     running: dict[Future[Outcome], Trial] = {}
-    with ThreadPoolExecutor(jobs, thread_name_prefix="supervisor") as executor:
+    executor = ThreadPoolExecutor(jobs, thread_name_prefix="supervisor")
+    try:
+        while True:
+            for trial in waiting:
+                running[executor.submit(supervise, trial)] = trial
+                if len(running) == jobs:
+                    break
+            if not running:
+                return
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                yield running.pop(future), future.result()
+    finally:
+        _end(executor)
+
+
+def _end(executor: ThreadPoolExecutor) -> None:
+    """End what still runs and wait until it has, also where an impatient user interrupts this as well."""
+    closing = Thread(target=executor.shutdown, name="closing")
+    while True:
         try:
-            while True:
-                for trial in waiting:
-                    running[executor.submit(supervise, trial)] = trial
-                    if len(running) == jobs:
-                        break
-                if not running:
-                    return
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    yield running.pop(future), future.result()
-        finally:
-            # One that is just being started is not there yet to be ended.
-            while wait(running, timeout=0.05).not_done:
+            if closing.ident is None:
+                closing.start()
+            while closing.is_alive():
+                # Again and again: a trial that is just being started is not there yet to be ended.
                 end_all()
+                closing.join(0.05)
+        except KeyboardInterrupt:
+            continue
+        return
