@@ -13,8 +13,16 @@ __all__ = ["code_digest"]
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 #: What runs in the child, or makes the prediction that is stored with its outcome.
-_RUN_IN_TRIALS = ("core/**/*.py", "probes/*.py", "engines/*.py", "trials/*.py", "analysis/predictions.py",
-                  "analysis/collection.py")  # fmt: skip
+_RUN_IN_TRIALS = (
+    "__init__.py",
+    "experiment.py",
+    "core/**/*.py",
+    "probes/*.py",
+    "engines/*.py",
+    "trials/*.py",
+    "analysis/predictions.py",
+    "analysis/collection.py",
+)
 
 
 def code_digest(experiment: Experiment) -> str:
@@ -33,11 +41,14 @@ def code_digest(experiment: Experiment) -> str:
 @cache
 def _toolkit_digest() -> str:
     digest = hashlib.sha256()
-    for pattern in _RUN_IN_TRIALS:
-        for path in sorted(_PACKAGE.glob(pattern)):
-            digest.update(f"{path.relative_to(_PACKAGE).as_posix()}\0".encode())
-            digest.update(path.read_bytes())
+    for path in _toolkit_files():
+        digest.update(f"{path.relative_to(_PACKAGE).as_posix()}\0".encode())
+        digest.update(path.read_bytes())
     return digest.hexdigest()
+
+
+def _toolkit_files() -> list[Path]:
+    return [path for pattern in _RUN_IN_TRIALS for path in sorted(_PACKAGE.glob(pattern))]
 
 
 def reachable_source(source: str, roots: Iterable[str]) -> str:
