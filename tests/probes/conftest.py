@@ -23,7 +23,7 @@ def measured(tmp_path):
         script = tmp_path / f"probed_{measure}.py"
         lines = dedent(body).strip().splitlines()
         script.write_text(
-            "import mmap\nimport numpy as np\nfrom toolkit import Experiment, Variable, square\n\n"
+            "import mmap\nimport time\nimport numpy as np\nfrom toolkit import Experiment, Variable, square\n\n"
             + "\n    ".join(["def workload(trial):", *lines])
             + f"\n\nEXPERIMENT = Experiment(workload, factors={{}}, measures=[{measure!r}])\n"
         )

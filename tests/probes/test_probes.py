@@ -10,7 +10,8 @@ import pytest
 
 import toolkit.probes
 from toolkit.probes import MOMENTS, Datasheet
-from toolkit.trials.child import PROBES
+from toolkit.trials import MEASURES
+from toolkit.trials.measuring import probes_of, watchers_of
 
 MODULES = {
     module.name: import_module(f"toolkit.probes.{module.name}")
@@ -44,8 +45,36 @@ def test_a_module_has_its_test(name):
     assert (Path(__file__).parent / f"test_{name}_probe.py").is_file()
 
 
-def test_the_child_knows_no_probe_that_is_not_there():
-    assert set().union(*PROBES.values()) <= MODULES.keys()
+@each_module
+def test_a_module_says_where_it_takes_part_and_what_it_yields(name):
+    module = MODULES[name]
+    assert module.MEASURES
+    assert set(module.MEASURES) <= set(MEASURES)
+    assert set(module.DETAILS) <= set(module.METRICS)
+    for measure in module.MEASURES:
+        assert name in (*probes_of(measure), *watchers_of(measure))
+
+
+def test_no_two_modules_yield_one_metric():
+    metrics = [metric for module in MODULES.values() for metric in module.METRICS]
+    assert len(metrics) == len(set(metrics))
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_a_trial_yields_what_the_modules_say_and_no_more(measured, measure):
+    outcome = measured("time.sleep(0.5); trial.record(own_count=1)", measure)
+    names = [*probes_of(measure), *watchers_of(measure)]
+    stated = {metric for name in names for metric in MODULES[name].METRICS}
+    assert outcome.metrics.keys() == stated | {"own_count", "garbage_objects_count"}
+
+
+def test_what_reads_memory_starts_last():
+    assert [probes_of(measure)[-1] for measure in ("resident", "traced", "ledger", "timed")] == [
+        "resident",
+        "traced",
+        "ledger",
+        "clock",
+    ]
 
 
 @each_probe

@@ -9,7 +9,7 @@ import pytest
 
 from toolkit import Variable, square
 from toolkit.core import events
-from toolkit.probes import resident
+from toolkit.probes import heap, resident
 from toolkit.probes.resident import HIGH_WATER_ERROR_BYTES, PROBE
 
 MIB = 1 << 20
@@ -159,6 +159,15 @@ def test_where_the_mark_cannot_be_reset_it_is_not_used(position, monkeypatch):
     for moment in ("end", "dropped", "collected", "retaken", "trimmed"):
         probe.read(moment)
     assert probe.metrics()["hwm_peak_rss_bytes"] < 32 * MIB
+
+
+@on_linux
+def test_probes_that_are_gone_hold_no_files(position):
+    before = len(os.listdir("/proc/self/fd"))
+    probes = [each(position) for each in (PROBE, heap.PROBE) for _ in range(50)]
+    assert len(os.listdir("/proc/self/fd")) > before
+    probes.clear()
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_elsewhere_it_reads_what_psutil_offers_and_says_that_it_is_an_estimate(position, monkeypatch):

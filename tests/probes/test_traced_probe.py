@@ -8,7 +8,7 @@ import pytest
 
 from toolkit import Variable, square
 from toolkit.core import events
-from toolkit.probes import MOMENTS, traced
+from toolkit.probes import MOMENTS
 from toolkit.probes.traced import PROBE, tracing_arrays, tracing_everything
 
 
@@ -110,16 +110,15 @@ def test_tracing_hooks_no_allocator_of_python():
 
 def test_tracing_everything_counts_objects_of_python_too(position):
     probe = PROBE(position)
+    probe.everything = True
     before = allocators()
-    with tracing_everything():
-        probe.start()
-        assert all(hooked != plain for hooked, plain in zip(allocators(), before, strict=True))
-        held = [bytearray(1000) for _ in range(100)], np.empty(100)
-        finish(probe)
+    probe.start()
+    assert all(hooked != plain for hooked, plain in zip(allocators(), before, strict=True))
+    held = [bytearray(1000) for _ in range(100)], np.empty(100)
+    finish(probe)
+    assert allocators() == before
     assert 100 * 1000 + 800 < probe.metrics()["peak_traced_bytes"] < 150_000
     del held
-    with tracing_arrays():
-        assert allocators() == before
 
 
 def test_the_allocators_come_back_after_an_error():
@@ -128,9 +127,9 @@ def test_the_allocators_come_back_after_an_error():
         np.zeros(1000)
         raise ZeroDivisionError
     assert allocators() == before
-    with pytest.raises(ZeroDivisionError), tracing_everything(), tracing_arrays():
+    with pytest.raises(ZeroDivisionError), tracing_everything():
         raise ZeroDivisionError
-    assert traced._everything is False
+    assert allocators() == before
 
 
 def test_the_allocators_come_back_when_tracing_cannot_begin(monkeypatch):

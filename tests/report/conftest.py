@@ -17,7 +17,7 @@ from toolkit.report.build import document, write_report
 from toolkit.store.read import read_store, series
 from toolkit.store.write import Writer
 from toolkit.trials import Level, Measure, Outcome, Trial
-from toolkit.trials.child import load_script
+from toolkit.trials.script import load_script
 
 BOOK_GAPS = (53, 72, 76, 77, 77, 77)
 SCRIPTS = Path(__file__).parent / "scripts"

@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,9 @@ import psutil
 import pytest
 
 import toolkit
-from toolkit.trials import MEASURES
-from toolkit.trials.child import PROBES, load_script
+from toolkit.trials import MEASURES, code
+from toolkit.trials.measuring import probes_of
+from toolkit.trials.script import load_script
 from toolkit.trials.supervisor import supervise
 
 REPOSITORY = Path(toolkit.__file__).parents[1]
@@ -49,10 +51,17 @@ def test_a_trial_loads_of_the_toolkit_only_what_measures(loaded, measure):
     assert own <= FOLDERS_NEEDED
     probes = {name for name in loaded[measure] if name.startswith("toolkit.probes.") and "._" not in name}
     # The module of the traced probe is loaded for the copy's sake too.
-    assert probes == {f"toolkit.probes.{probe}" for probe in {*PROBES[measure], "traced"}}
+    assert probes == {f"toolkit.probes.{probe}" for probe in {*probes_of(measure), "traced"}}
     assert {name for name in loaded[measure] if name.startswith("toolkit.engines.")} == {
         "toolkit.engines.core"
     }
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_all_that_a_trial_loads_of_the_toolkit_is_in_the_digest_of_its_code(loaded, measure):
+    own = {name for name in loaded[measure] if name.partition(".")[0] == "toolkit"}
+    files = {Path(import_module(name).__file__) for name in own}
+    assert files <= set(code._toolkit_files())
 
 
 @pytest.mark.parametrize("measure", MEASURES)
@@ -112,6 +121,48 @@ def test_the_copy_ends_where_the_workload_does(run, tmp_path):
     )
     assert len(list(tmp_path.glob("began *"))) == 2
     assert len(list(tmp_path.glob("ended *"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("ending", "reason"),
+    [
+        ("raise ValueError('only\\nhere')", "ValueError: only\nhere"),
+        ("sys.exit(3)", "SystemExit: 3"),
+        ("os._exit(0)", "ended with exit code 0 before it had told"),
+        ("os.kill(os.getpid(), signal.SIGSEGV)", "ended by signal 11"),
+    ],
+)
+def test_a_copy_that_fails_where_its_original_does_not_is_told_of(run, ending, reason):
+    outcome = run(
+        f"""
+        if not (Path(FOLDER) / "been here").exists():
+            (Path(FOLDER) / "been here").touch()
+            {ending}
+        return np.zeros(1000)
+        """,
+        "traced",
+    )
+    assert outcome.status == "ok", outcome.message
+    assert outcome.metrics["peak_traced_bytes"] == 8000
+    assert "peak_traced_total_bytes" not in outcome.metrics
+    assert outcome.conditions["traced_total_failed"] == reason
+
+
+@pytest.mark.parametrize(
+    ("measure", "name"),
+    [
+        ("traced", "peak_traced_bytes"),
+        ("timed", "peak_traced_bytes"),
+        ("traced", "peak_traced_total_bytes"),
+        ("resident", "sampled_polls_count"),
+        ("timed", "garbage_objects_count"),
+        ("timed", "predicted_peak_bytes"),
+    ],
+)
+def test_a_workload_cannot_overwrite_what_is_measured_or_predicted(run, measure, name):
+    outcome = run(f"trial.record({name}=1)", measure)
+    assert outcome.status == "error"
+    assert f"metric {name} is the toolkit's own" in outcome.message
 
 
 @pytest.mark.parametrize(("level", "collected"), [("default", True), ("off", False)])

@@ -6,8 +6,8 @@ from textwrap import dedent
 import pytest
 
 from toolkit.trials import code
-from toolkit.trials.child import load_script
 from toolkit.trials.code import code_digest, reachable_source
+from toolkit.trials.script import load_script
 
 SCRIPT = '''\
 """Question: what is it?
@@ -203,15 +203,19 @@ def test_a_lambda_for_a_prediction_counts_whole(digest_of):
     assert digest_of(source) != digest_of(source.replace('"nothing"', '"something"'))
 
 
+COUNTED = (
+    "__init__.py",
+    "experiment.py",
+    "core/functions/add.py",
+    "probes/clock.py",
+    "trials/child.py",
+    "analysis/predictions.py",
+)
+
+
 def test_the_code_of_the_toolkit_that_runs_in_trials_counts(digest_of, monkeypatch, tmp_path):
     package = tmp_path / "toolkit"
-    for name in (
-        "core/functions/add.py",
-        "probes/clock.py",
-        "trials/child.py",
-        "analysis/predictions.py",
-        "cli.py",
-    ):
+    for name in (*COUNTED, "cli.py"):
         path = package / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("before")
@@ -221,10 +225,10 @@ def test_the_code_of_the_toolkit_that_runs_in_trials_counts(digest_of, monkeypat
     (package / "cli.py").write_text("after")
     assert digest_of(SCRIPT) == before
     digests = {before}
-    for name in ("core/functions/add.py", "probes/clock.py", "trials/child.py", "analysis/predictions.py"):
+    for name in COUNTED:
         (package / name).write_text("after")
         digests.add(digest_of(SCRIPT))
-    assert len(digests) == 5
+    assert len(digests) == 1 + len(COUNTED)
 
 
 def test_the_patterns_find_what_they_name():

@@ -50,8 +50,7 @@ def test_the_resident_peak_of_the_strong_loop_is_exactly_its_pages(loops, n, ite
 TWICE = """
 import json, sys
 from toolkit.probes.resident import _LinuxReader
-from toolkit.trials.child import settle
-from toolkit.trials.reserve import Reserve
+from toolkit.trials.reserve import Reserve, settle
 from toolkit.trials.trimming import trim
 
 reserve, reader = Reserve(), _LinuxReader()

@@ -64,6 +64,14 @@ def test_what_no_store_can_hold_is_refused_by_name(value):
     assert trial.recorded == {}
 
 
+@pytest.mark.parametrize("name", ["predicted_loss", "wall_seconds"])
+def test_names_of_the_toolkit_are_taken(name):
+    trial = RunningTrial(0, Position(), lambda: None, lambda step, steps: None, taken={"wall_seconds"})
+    with pytest.raises(ValueError, match=f"metric {name} is the toolkit's own"):
+        trial.record(**{name: 1.0})
+    assert trial.recorded == {}
+
+
 @pytest.mark.parametrize("name", ["held_bytes", "calls_count"])
 def test_bytes_and_counts_are_whole(name):
     with pytest.raises(TypeError, match=name):

@@ -53,9 +53,13 @@ class Position:
 class Probe(Protocol):
     """Reads one source of truth between `start` and `stop`, and at the moments after.
 
-    A module of this folder offers its probe class as `PROBE` and its `Datasheet` as `DATASHEET`. A probe is made
-    with the `Position` of the trial, whose arrays of readings it allocates and touches before `start`, so that
-    recording does not move what is recorded.
+    A module of this folder offers its probe class as `PROBE`, its `Datasheet` as `DATASHEET`, and, as tuples of
+    names, the `MEASURES` in whose trials it takes part, its `METRICS`, and, as `DETAILS`, those that tables of
+    the report leave to the store. Its `RANK` says when it starts: a higher one later, and it stops earlier, so
+    that what the others do then is not among its readings.
+
+    A probe is made with the `Position` of the trial, whose arrays of readings it allocates and touches before
+    `start`, so that recording does not move what is recorded.
     """
 
     #: Whether this platform gives the readings that the datasheet describes, or an estimate in their place.
@@ -83,7 +87,8 @@ class Probe(Protocol):
 class Watcher(Protocol):
     """Watches the process of a trial from outside, from its start to its end.
 
-    A module of this folder offers its watcher class as `WATCHER` and its `Datasheet` as `DATASHEET`.
+    A module of this folder offers its watcher class as `WATCHER`, and the rest as that of a probe does, but for
+    the rank. The baseline is 0 in measures that have none.
     """
 
     def start(self, process: subprocess.Popen[bytes]) -> None:

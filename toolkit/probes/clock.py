@@ -15,6 +15,12 @@ DATASHEET = Datasheet(
     disturbs="nothing",
 )
 
+MEASURES = ("resident", "traced", "timed", "ledger")
+METRICS = ("wall_seconds", "cpu_seconds")
+DETAILS: tuple[str, ...] = ()
+#: The starting of others is none of the workload's time.
+RANK = 1
+
 
 class Clock:
     """Reads `time.perf_counter` and `time.process_time`."""

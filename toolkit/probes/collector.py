@@ -17,6 +17,19 @@ DATASHEET = Datasheet(
     disturbs="nothing: between start and stop it makes no object that the collector counts",
 )
 
+MEASURES = ("resident", "traced", "timed", "ledger")
+METRICS = (
+    "gc_collections_count",
+    "gc_generation0_collections_count",
+    "gc_generation1_collections_count",
+    "gc_generation2_collections_count",
+    "gc_collected_count",
+    "gc_pause_total_seconds",
+    "gc_pause_max_seconds",
+)
+DETAILS = METRICS
+RANK = 0
+
 
 class Collector:
     """Listens to `gc.callbacks`."""

@@ -16,6 +16,11 @@ DATASHEET = Datasheet(
     disturbs="times, slightly: timed trials do without it",
 )
 
+MEASURES = ("traced", "ledger")
+METRICS = ("calls_count", "backward_steps_count")
+DETAILS: tuple[str, ...] = ()
+RANK = 0
+
 
 class Events(Listener):
     """Counts what the core tells."""

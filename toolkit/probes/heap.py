@@ -25,6 +25,12 @@ DATASHEET = Datasheet(
 
 _TRIED_BYTES = 1 << 20
 
+MEASURES = ("resident",)
+METRICS = ("heap_in_use_bytes", "heap_anonymous_rss_bytes", "heap_file_rss_bytes")
+DETAILS = METRICS
+#: What others take when they start is before its baseline.
+RANK = 2
+
 
 class Heap(Listener):
     """Reads malloc and the kinds of resident pages after each core event, and keeps the highest reading."""
@@ -35,6 +41,10 @@ class Heap(Listener):
         self._status = os.open("/proc/self/status", os.O_RDONLY) if self.exact else None
         self._in_use = reader_of_malloc()
         self._listening = ExitStack()
+
+    def __del__(self) -> None:
+        if self._status is not None:
+            os.close(self._status)
 
     def start(self) -> None:
         """Read the baseline, and listen to the core."""

@@ -44,6 +44,20 @@ DATASHEET = Datasheet(
 PHASES = ("forward", "backward", "release")
 _FORWARD, _BACKWARD, _RELEASE = range(len(PHASES))
 
+MEASURES = ("ledger",)
+METRICS = (
+    "ledger_peak_bytes",
+    *(f"ledger_{role}_at_peak_bytes" for role in ROLES),
+    *(f"ledger_{phase}_peak_bytes" for phase in PHASES),
+    "ledger_end_bytes",
+    "ledger_dropped_bytes",
+    "ledger_collected_bytes",
+    "ledger_arrays_count",
+)
+DETAILS = METRICS
+#: What others make when they start is before its own start.
+RANK = 2
+
 
 class Ledger(Listener):
     """Follows each array from the event at which the core first meets it to its death.

@@ -25,6 +25,21 @@ DATASHEET = Datasheet(
     disturbs="times, slightly; nothing in memory",
 )
 
+MEASURES = ("resident",)
+METRICS = (
+    "baseline_rss_bytes",
+    "peak_rss_bytes",
+    "event_peak_rss_bytes",
+    "hwm_peak_rss_bytes",
+    "end_rss_bytes",
+    "dropped_rss_bytes",
+    "collected_rss_bytes",
+    "trimmed_rss_bytes",
+)
+DETAILS = tuple(name for name in METRICS if name not in ("peak_rss_bytes", "end_rss_bytes"))
+#: What others take when they start is before its baseline.
+RANK = 2
+
 #: How far the high-water mark may be off, to either side: the kernel takes it from a count of pages of which each
 #: CPU may keep up to a batch to itself (Linux, lib/percpu_counter.c: max(32, 2 CPUs) pages), once for anonymous
 #: pages and once for those of files. Readings of statm add up what the CPUs keep, and are exact.
@@ -106,18 +121,28 @@ class Resident(Listener):
 
 
 class _LinuxReader:
-    """Reads /proc through files that stay open: an open costs six times a read."""
+    """Reads /proc through files that stay open while the reader lives: an open costs six times a read."""
 
     def __init__(self) -> None:
-        self._statm = os.open("/proc/self/statm", os.O_RDONLY)
-        self._status = os.open("/proc/self/status", os.O_RDONLY)
+        self._open: list[int] = []
+        self._statm = self._opened("/proc/self/statm", os.O_RDONLY)
+        self._status = self._opened("/proc/self/status", os.O_RDONLY)
         try:
-            self._clear_refs: int | None = os.open("/proc/self/clear_refs", os.O_WRONLY)
+            self._clear_refs: int | None = self._opened("/proc/self/clear_refs", os.O_WRONLY)
             os.write(self._clear_refs, _RESET_PEAK)
         except OSError:
             # Some sandboxes forbid it: the high-water mark is then that of the whole process, so it is not used.
             self._clear_refs = None
         self.exact = self._clear_refs is not None
+
+    def _opened(self, path: str, flags: int) -> int:
+        descriptor = os.open(path, flags)
+        self._open.append(descriptor)
+        return descriptor
+
+    def __del__(self) -> None:
+        for descriptor in self._open:
+            os.close(descriptor)
 
     def current(self) -> int:
         return int(os.pread(self._statm, 128, 0).split()[1]) * mmap.PAGESIZE

@@ -21,6 +21,10 @@ DATASHEET = Datasheet(
     disturbs="nothing",
 )
 
+MEASURES = ("resident",)
+METRICS = ("sampled_peak_rss_bytes", "sampled_polls_count")
+DETAILS: tuple[str, ...] = ()
+
 _INTERVAL_SECONDS = 0.1
 _MIB = 1 << 20
 

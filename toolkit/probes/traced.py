@@ -22,11 +22,24 @@ DATASHEET = Datasheet(
     disturbs="the resident set, by its own records, and times: it gets trials of its own",
 )
 
+MEASURES = ("traced",)
+METRICS = (
+    "peak_traced_bytes",
+    "peak_traced_total_bytes",
+    "end_traced_bytes",
+    "dropped_traced_bytes",
+    "collected_traced_bytes",
+)
+DETAILS = ("peak_traced_total_bytes", "dropped_traced_bytes", "collected_traced_bytes")
+#: What others take when they start is before its own start.
+RANK = 2
+
 
 class Traced(Listener):
-    """Traces numpy's allocations alone: Python's own allocators are put back as soon as tracing has begun."""
+    """Traces numpy's allocations alone; Python's as well where `everything` is set before the start."""
 
     exact = True
+    everything = False
 
     def __init__(self, position: Position) -> None:
         self._timeline = Timeline(position)
@@ -39,7 +52,7 @@ class Traced(Listener):
         self._moments = dict.fromkeys(MOMENTS, 0)
         self._peak = 0
         self._tracing.enter_context(listening(self))
-        self._tracing.enter_context(tracing_arrays())
+        self._tracing.enter_context(tracing_everything() if self.everything else tracing_arrays())
 
     def called(self, *_: object) -> None:
         """Read what is traced while all that a function needed is alive."""
@@ -86,18 +99,15 @@ class _Allocator(ctypes.Structure):
 _DOMAINS = (0, 1, 2)  # PYMEM_DOMAIN_RAW, PYMEM_DOMAIN_MEM, PYMEM_DOMAIN_OBJ
 
 
-_everything = False
-
-
 @contextmanager
 def tracing_everything() -> Iterator[None]:
-    """Let `tracing_arrays`, inside the block, leave the hooks where they are: Python's objects count as well."""
-    global _everything
-    _everything = True
+    """Trace what Python's allocators hand out, and what numpy reports to tracemalloc."""
+    tracemalloc.start()
     try:
+        tracemalloc.clear_traces()
         yield
     finally:
-        _everything = False
+        tracemalloc.stop()
 
 
 @contextmanager
@@ -110,15 +120,11 @@ def tracing_arrays() -> Iterator[None]:
     plain = [_Allocator() for _ in _DOMAINS]
     for domain, allocator in zip(_DOMAINS, plain, strict=True):
         ctypes.pythonapi.PyMem_GetAllocator(domain, ctypes.byref(allocator))
-    tracemalloc.start()
-    try:
+    with tracing_everything():
         for domain, allocator in zip(_DOMAINS, plain, strict=True):
-            if not _everything:
-                ctypes.pythonapi.PyMem_SetAllocator(domain, ctypes.byref(allocator))
+            ctypes.pythonapi.PyMem_SetAllocator(domain, ctypes.byref(allocator))
         tracemalloc.clear_traces()
         yield
-    finally:
-        tracemalloc.stop()
 
 
 PROBE = Traced

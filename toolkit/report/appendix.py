@@ -1,11 +1,9 @@
 """What a reader may look up: the datasheets of the probes, and the words of the bench."""
 
-import pkgutil
 from dataclasses import asdict
-from importlib import import_module
 
-import toolkit.probes
 from toolkit.report import Method
+from toolkit.trials.measuring import modules
 
 #: One word per concept.
 GLOSSARY = (
@@ -41,10 +39,10 @@ GLOSSARY = (
 
 def methods() -> tuple[Method, ...]:
     """Return the datasheet of each probe, by the name of its file."""
-    names = sorted(module.name for module in pkgutil.iter_modules(toolkit.probes.__path__))
-    sheets = {name: getattr(import_module(f"toolkit.probes.{name}"), "DATASHEET", None) for name in names}
     return tuple(
-        Method(probe=name, rows=tuple((key.replace("_", " "), told) for key, told in asdict(sheet).items()))
-        for name, sheet in sheets.items()
-        if sheet is not None
+        Method(
+            probe=name,
+            rows=tuple((key.replace("_", " "), told) for key, told in asdict(module.DATASHEET).items()),
+        )
+        for name, module in modules().items()
     )

@@ -12,7 +12,7 @@ from toolkit.report.drawing import picture
 from toolkit.report.units import level_text, levels_text
 from toolkit.store import Row, Run
 from toolkit.trials import MEASURES, Measure
-from toolkit.trials.child import PROBES
+from toolkit.trials.measuring import probes_of, watchers_of
 
 Made = TypeVar("Made")
 
@@ -152,8 +152,7 @@ def _method(results: Results) -> tuple[tuple[str, str], ...]:
 
 
 def _probes(measure: Measure) -> tuple[str, ...]:
-    # The one that watches from outside is not the child's.
-    return (*PROBES[measure], "sampled") if measure == "resident" else PROBES[measure]
+    return (*probes_of(measure), *watchers_of(measure))
 
 
 def _counted(counts: Counter[str]) -> str:

@@ -8,6 +8,7 @@ from toolkit.probes.ledger import PHASES, ROLES
 from toolkit.report import Column, Finding, Table, Unit, Value
 from toolkit.report.units import unit_of, words_of
 from toolkit.trials import Measure
+from toolkit.trials.measuring import probe_details
 
 #: The metrics that the table of medians begins with, and the measure that each is taken from.
 _LEADING: Mapping[str, Measure] = {
@@ -20,20 +21,6 @@ _LEADING: Mapping[str, Measure] = {
     "gc_pause_max_seconds": "timed",
     "wall_seconds": "timed",
 }
-#: What else the toolkit's own probes yield: figures and the store have it, the table of medians does not.
-_OWN_PREFIXES = (
-    "predicted_",
-    "baseline_",
-    "dropped_",
-    "collected_",
-    "trimmed_",
-    "gc_",
-    "event_peak_",
-    "hwm_",
-    "heap_",
-    "ledger_",
-    "peak_traced_total_",
-)
 
 #: The metrics that the table of the composition has, under the names that people read.
 _COMPOSITION = {
@@ -46,9 +33,10 @@ _COMPOSITION = {
 
 
 def medians(results: Results, stem: str) -> Table:
-    """Return the medians of each cell: the leading metrics, then those that the script recorded itself."""
+    """Return the medians of each cell: the leading metrics, then the others but for details of probes."""
     recorded = dict.fromkeys(name for row in results.rows for name in row.metrics)
-    others = (name for name in recorded if not name.startswith(_OWN_PREFIXES))
+    left_out = probe_details()
+    others = (name for name in recorded if name not in left_out and not name.startswith("predicted_"))
     columns = []
     cells: list[Mapping[object, Cell]] = []
     for metric in dict.fromkeys((*_LEADING, *others)):

@@ -8,7 +8,13 @@ told by the traced measure, to the byte.
 """
 
 import ctypes
+import gc
 import sys
+
+from toolkit.trials.libraries import populate_libraries
+from toolkit.trials.trimming import trim
+
+__all__ = ["Reserve", "settle"]
 
 #: Python's own allocator (Objects/obmalloc.c): room in arenas of 1 MiB, taken as the largest blocks it serves.
 _PYTHON_BYTES = 16 << 20
@@ -39,11 +45,10 @@ class Reserve:
         self._pinned = range(0, len(self._blocks) - arena, arena // 8)
         by_c = _C_BYTES if by_python else _C_BYTES + _PYTHON_BYTES
         self._pointers = (ctypes.c_void_p * (by_c // _C_BLOCK_BYTES))()
-        self._libc = ctypes.CDLL(None) if sys.platform != "win32" else None
-        if self._libc is not None:
-            self._libc.malloc.restype = ctypes.c_void_p
-            self._libc.malloc.argtypes = [ctypes.c_size_t]
-            self._libc.free.argtypes = [ctypes.c_void_p]
+        self._libc = ctypes.CDLL(None)
+        self._libc.malloc.restype = ctypes.c_void_p
+        self._libc.malloc.argtypes = [ctypes.c_size_t]
+        self._libc.free.argtypes = [ctypes.c_void_p]
 
     def take(self) -> None:
         """Take the room: as much as the workload has left free of it, and as much more as it has not."""
@@ -53,21 +58,33 @@ class Reserve:
         for position, block in enumerate(self._blocks):
             if block is None:
                 self._blocks[position] = bytes(_PYTHON_BLOCK_BYTES - header)
-        if self._libc is not None:
-            for position, pointer in enumerate(self._pointers):
-                if not pointer and (taken := self._libc.malloc(_C_BLOCK_BYTES)):
-                    self._pointers[position] = ctypes.memset(taken, 0, _C_BLOCK_BYTES)
+        for position, pointer in enumerate(self._pointers):
+            if not pointer and (taken := self._libc.malloc(_C_BLOCK_BYTES)):
+                self._pointers[position] = ctypes.memset(taken, 0, _C_BLOCK_BYTES)
 
     def give(self) -> None:
         """Give the room back to the allocators, for small objects to be put in."""
         for position in range(len(self._blocks)):
             if position not in self._pinned:
                 self._blocks[position] = None
-        if self._libc is not None:
-            # Every second block stays, so that the free ones never grow together into room for an array.
-            for position in range(0, len(self._pointers) - 1, 2):
-                self._libc.free(self._pointers[position])
-                self._pointers[position] = None
+        # Every second block stays, so that the free ones never grow together into room for an array.
+        for position in range(0, len(self._pointers) - 1, 2):
+            self._libc.free(self._pointers[position])
+            self._pointers[position] = None
+
+
+def settle(reserve: Reserve | None) -> None:
+    """Bring the process into the state of the baseline: nothing is left to free, and what is to come has room."""
+    gc.collect()
+    gc.collect()
+    trim()
+    if reserve:
+        populate_libraries()
+        # What the first round makes may take room from the reserve, which the second round tops up.
+        for _ in range(2):
+            reserve.take()
+            reserve.give()
+        gc.collect(0)
 
 
 def _fill_started_pools() -> None:

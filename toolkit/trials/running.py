@@ -1,11 +1,11 @@
 """What a workload is given: its random generator, its steps, and a place for metrics of its own."""
 
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 import numpy as np
 
 from toolkit.probes import Position
+from toolkit.trials.metric import check_metric
 
 __all__ = ["RunningTrial"]
 
@@ -28,10 +28,12 @@ class RunningTrial:
         position: Position,
         observe: Callable[[], None],
         end_step: Callable[[int, int], None],
+        taken: Collection[str] = (),
     ) -> None:
         self.rng = np.random.default_rng(seed)
         self.observe = observe
         self._end_step = end_step
+        self._taken = taken
         self._position = position
         self.recorded: dict[str, int | float] = {}
 
@@ -54,13 +56,11 @@ class RunningTrial:
             When a value is no Python number, or one in bytes or counts is no int: ``float(...)`` or ``int(...)``
             makes one of a numpy scalar.
         ValueError
-            When a value is infinite, not a number, or an int beyond 64 bits.
+            When a value is infinite, not a number, or an int beyond 64 bits, or when a name is one that a probe
+            or a prediction gives its own metrics.
         """
         for name, value in metrics.items():
-            whole = name.endswith(("_bytes", "_count"))
-            if type(value) is not int and (whole or type(value) is not float):
-                wanted = "an int" if whole else "an int or a float"
-                raise TypeError(f"metric {name} must be {wanted}, not {type(value).__name__}")
-            if not (math.isfinite(value) if type(value) is float else -(2**63) <= value < 2**63):
-                raise ValueError(f"metric {name} must be finite and, if an int, fit 64 bits, not {value}")
+            if name in self._taken or name.startswith("predicted_"):
+                raise ValueError(f"metric {name} is the toolkit's own: give yours another name")
+            check_metric(name, value)
         self.recorded.update(metrics)

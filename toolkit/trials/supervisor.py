@@ -7,14 +7,15 @@ import signal
 import subprocess
 import tempfile
 import time
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from toolkit.probes.sampled import WATCHER as Sampled
 from toolkit.trials import Outcome, Status, Trial
 from toolkit.trials.environment import command, variables
+from toolkit.trials.measuring import probe_metrics, probes_of, watchers_of
 from toolkit.trials.result import BadResult, read_result
 
 __all__ = ["end_all", "supervise"]
@@ -34,8 +35,14 @@ def supervise(trial: Trial) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="trial-") as folder_name:
         folder = Path(folder_name)
         spec, result, log = folder / "spec.json", folder / "result", folder / "log"
-        spec.write_text(json.dumps({**asdict(trial), "supervisor": os.getpid()}), encoding="utf-8")
-        sampled = Sampled() if trial.measure == "resident" else None
+        for_child = {
+            **asdict(trial),
+            "supervisor": os.getpid(),
+            "probes": probes_of(trial.measure),
+            "taken": sorted(probe_metrics()),
+        }
+        spec.write_text(json.dumps(for_child), encoding="utf-8")
+        watchers = watchers_of(trial.measure).values()
         started_at, started = time.time(), time.monotonic()
         with log.open("wb") as output:
             process = subprocess.Popen(
@@ -48,25 +55,27 @@ def supervise(trial: Trial) -> Outcome:
             )
         with _running_lock:
             _running.add(process.pid)
-        try:
-            if sampled:
-                sampled.start(process)
-            in_time = _wait(process, trial.deadline_seconds)
-        finally:
-            # The group outlives its leader as long as a process that the workload started does.
-            _kill_group(process.pid)
-            process.wait()
-            with _running_lock:
-                _running.discard(process.pid)
-            if sampled:
-                sampled.stop()
+        with ExitStack() as watching:
+            try:
+                for watcher in watchers:
+                    watcher.start(process)
+                    watching.callback(watcher.stop)
+                in_time = _wait(process, trial.deadline_seconds)
+            finally:
+                # The group outlives its leader as long as a process that the workload started does.
+                _kill_group(process.pid)
+                # Before its number is free for another process, which `end_all` must not meet.
+                with _running_lock:
+                    _running.discard(process.pid)
+                process.wait()
         elapsed = time.monotonic() - started
         status, message, content = _judge(process.returncode, in_time, trial.deadline_seconds, result, log)
     metrics, series = dict(content.get("metrics", {})), dict(content.get("series", {}))
-    if sampled and status == "ok":
-        window = content["began"], content["ended"], int(metrics["baseline_rss_bytes"])
-        metrics |= sampled.metrics(*window)
-        series |= sampled.series(*window)
+    if status == "ok":
+        window = content["began"], content["ended"], int(metrics.get("baseline_rss_bytes", 0))
+        for watcher in watchers:
+            metrics |= watcher.metrics(*window)
+            series |= watcher.series(*window)
     return Outcome(
         status=status,
         exit_code=process.returncode,
