@@ -34,3 +34,34 @@ def test_without_a_docstring_the_name_is_the_question():
     made = {"__doc__": " \n"}
     exec(compile("def workload(trial): pass", "/somewhere/mine.py", "exec"), made)
     assert Experiment(made["workload"], factors={}).question == "mine"
+
+
+WRONG = {
+    "seed of nothing": ({"seed": None}, "seed is a whole number from 0 on, .* not None"),
+    "seed below 0": ({"seed": -1}, "seed is .* not -1"),
+    "seed beyond": ({"seed": 2**63}, "seed is .* not 9223372036854775808"),
+    "seed of truth": ({"seed": True}, "seed is .* not True"),
+    "deadline below 0": ({"deadline_seconds": -1}, "deadline_seconds is above 0 .* not -1"),
+    "deadline at once": ({"deadline_seconds": 0}, "deadline_seconds is above 0 .* not 0"),
+    "no deadline": ({"deadline_seconds": float("inf")}, "at most 31,536,000 seconds, and not inf"),
+    "deadline of no number": ({"deadline_seconds": float("nan")}, "deadline_seconds is .* not nan"),
+    "deadline of text": ({"deadline_seconds": "9"}, "deadline_seconds is .* not '9'"),
+    "no measure": ({"measures": []}, "measures is a list of one or more of resident, traced, timed"),
+    "a measure alone": ({"measures": "timed"}, "measures is a list of .* not 'timed'"),
+    "unknown measure": (
+        {"measures": ["weighed"]},
+        "unknown measure 'weighed'; there are resident, traced, timed",
+    ),
+    "replicates of an unknown measure": ({"replicates": {"weighed": 1}}, "unknown measure 'weighed'"),
+    "replicates of none": ({"replicates": {"timed": 0}}, "timed takes 1 replicate or more, and not 0"),
+    "replicates of a fraction": (
+        {"replicates": {"timed": 1.5}},
+        "timed takes 1 replicate or more, and not 1.5",
+    ),
+}
+
+
+@pytest.mark.parametrize(("changes", "complaint"), WRONG.values(), ids=WRONG)
+def test_what_no_trial_can_have_is_refused_where_it_is_declared(changes, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        Experiment(workload, factors={}, **changes)

@@ -249,8 +249,16 @@ def test_levels_of_mixed_kinds_take_any():
 
 BAD_DECLARATIONS = {
     "an unknown measure": (
-        {"measures": ["weighed"]},
+        {"profiles": {"default": {"measures": ["weighed"]}}},
         "unknown measure 'weighed'; there are resident, traced, timed",
+    ),
+    "replicates of an unknown measure": (
+        {"profiles": {"default": {"replicates": {"weighed": 2}}}},
+        "unknown measure 'weighed'; there are resident, traced, timed",
+    ),
+    "no replicates": (
+        {"profiles": {"default": {"replicates": {"traced": 0}}}},
+        "traced takes 1 replicate or more, and not 0",
     ),
     "a factor that is a constant too": ({"constants": {"n": 1}}, "n is both a factor and a constant"),
     "an unknown profile": (
@@ -269,6 +277,29 @@ def test_bad_declarations_are_refused(changes, complaint):
         plan(declared(**changes))
     assert complaint in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def strict(trial, *, n, rate=0.5):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("factors", "complaint"),
+    [
+        ({"n": [1], "kk": [1]}, "got an unexpected keyword argument 'kk'"),
+        ({"rate": [0.5]}, "missing a required.* argument: 'n'"),
+        ({"n": [1], "trial": [1]}, "multiple values for argument 'trial'"),
+    ],
+)
+def test_levels_that_the_workload_does_not_take_are_refused(factors, complaint):
+    with pytest.raises(UsageError, match=complaint) as refused:
+        plan(Experiment(strict, factors=factors))
+    assert "workload(trial, *, n, rate=0.5) cannot be called" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_levels_of_toggles_and_the_environment_do_not_reach_the_workload():
+    assert plan(Experiment(strict, factors={"n": [1], "gc": ["off"], "retain_grad": [True]}))
 
 
 def test_an_unknown_profile_is_refused():

@@ -1,10 +1,13 @@
 """A run, with real trials in a real store: what it runs, what it leaves out, what it records."""
 
+import math
 from dataclasses import replace
 from random import Random
 
+import numpy as np
 import pytest
 
+from toolkit.analysis.predictions import Prediction
 from toolkit.planning import UsageError, load_experiment, plan
 from toolkit.provenance import MUST_AGREE, describe
 from toolkit.runner import Request, run
@@ -198,13 +201,58 @@ def test_where_theory_has_no_answer_nothing_is_predicted(go, experiment, results
     assert not [name for name in row.metrics if name.startswith("predicted")]
 
 
-def test_a_prediction_that_fails_is_told_in_one_line(go, experiment, results):
+def test_a_prediction_that_fails_is_told_in_one_line(go, experiment, results, tmp_path):
     failing = replace(experiment, measures=["traced"], predict=lambda cell, interpreter: cell["m"])
     with pytest.raises(UsageError, match=r"^counted: predict fails for \{'n': 1\}: KeyError: 'm'$"):
         go(experiments=[failing])
-    assert read_store(results).rows == ()
-    with Writer(results):
-        pass
+    assert not results.exists()
+    assert log_of(tmp_path) == []
+
+
+PREDICTIONS = {
+    "a number of numpy": (
+        lambda: Prediction(basis="", peak_arrays=np.int64(3)),
+        "peak_arrays must be an int",
+    ),
+    "a fraction of a byte": (
+        lambda: Prediction(basis="", metrics={"foo_bytes": 1.5}),
+        "foo_bytes must be an int",
+    ),
+    "no number": (lambda: Prediction(basis="", end_arrays=math.nan), "end_arrays must be finite"),
+    "no basis": (lambda: Prediction(basis=None), "basis is text"),
+    "a dict": (lambda: {"peak_bytes": 1}, "it returned a dict, and not a Prediction or None"),
+    "beyond any memory": (
+        lambda: Prediction(basis="", peak_arrays=1e30, array_bytes=8),
+        "predicted_peak_bytes must be finite",
+    ),
+}
+
+
+@pytest.mark.parametrize(("predict", "complaint"), PREDICTIONS.values(), ids=PREDICTIONS)
+def test_what_is_no_prediction_is_refused_before_any_trial(
+    go, experiment, results, tmp_path, predict, complaint
+):
+    wrong = replace(experiment, measures=["traced"], predict=lambda cell, interpreter: predict())
+    with pytest.raises(UsageError, match=complaint) as refused:
+        go(experiments=[wrong])
+    assert str(refused.value).startswith("counted: predict fails for {'n': 1}: ")
+    assert "\n" not in str(refused.value)
+    assert not results.exists()
+    assert log_of(tmp_path) == []
+
+
+def test_a_prediction_that_fails_for_a_trial_alone_costs_no_figures(go, experiment, results):
+    def predict(cell, interpreter):
+        if "engine_version" in interpreter:
+            raise ZeroDivisionError("only\nafterwards")
+        return Prediction(basis="1 S", peak_arrays=1, array_bytes=8)
+
+    summary, _ = go(experiments=[replace(experiment, measures=["traced"], predict=predict)])
+    (row,) = read_store(results).rows
+    assert (summary.ok, row.status) == (1, "ok")
+    assert row.metrics["peak_traced_bytes"] == 8
+    assert row.conditions["predict_failed"] == "ZeroDivisionError: only"
+    assert "predicted_peak_bytes" not in row.metrics
 
 
 def test_an_interrupt_ends_what_runs_and_loses_nothing(go, results, tmp_path):

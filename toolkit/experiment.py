@@ -8,14 +8,17 @@ from pathlib import Path
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, cast
 
-from toolkit.trials import Level, Measure
+from toolkit.trials import MEASURES, Level, Measure
 
 if TYPE_CHECKING:
     from toolkit.analysis.predictions import Prediction
     from toolkit.analysis.results import Results
     from toolkit.report import Figure, Finding
 
-__all__ = ["Experiment"]
+__all__ = ["Experiment", "check_repeats"]
+
+#: A year: what systems take for the time until something is to happen ends somewhere beyond.
+_LONGEST_SECONDS = 365 * 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,17 @@ class Experiment:
         if not inspect.isfunction(inspect.unwrap(self.workload)):
             kind = type(self.workload).__name__
             raise TypeError(f"a workload is a function that the script defines, not a {kind}")
+        if type(self.seed) is not int or not 0 <= self.seed < 2**63:
+            raise ValueError(f"seed is a whole number from 0 on, of at most 63 bits, and not {self.seed!r}")
+        if (
+            type(self.deadline_seconds) not in (int, float)
+            or not 0 < self.deadline_seconds <= _LONGEST_SECONDS
+        ):
+            longest = f"{_LONGEST_SECONDS:,} seconds"
+            raise ValueError(
+                f"deadline_seconds is above 0 and at most {longest}, and not {self.deadline_seconds!r}"
+            )
+        check_repeats(self.measures, self.replicates)
 
     @property
     def script(self) -> Path:
@@ -95,6 +109,25 @@ class Experiment:
         from toolkit.cli import main
 
         main(["run", str(self.script), *sys.argv[1:]])
+
+
+def check_repeats(measures: Sequence[object], replicates: Mapping[Any, object]) -> None:
+    """Refuse what is no choice of measures, or no number of replicates for each.
+
+    Raises
+    ------
+    ValueError
+        Naming what is valid.
+    """
+    known = ", ".join(MEASURES)
+    if isinstance(measures, str) or not measures:
+        raise ValueError(f"measures is a list of one or more of {known}, and not {measures!r}")
+    for measure in (*measures, *replicates):
+        if measure not in MEASURES:
+            raise ValueError(f"unknown measure {measure!r}; there are {known}")
+    for measure, count in replicates.items():
+        if type(count) is not int or count < 1:
+            raise ValueError(f"{measure} takes 1 replicate or more, and not {count!r}")
 
 
 def _undecorated(workload: Callable[..., object]) -> FunctionType:

@@ -1,5 +1,6 @@
 """From a declaration to its trials: the profile applied, every level checked before anything runs."""
 
+import inspect
 import itertools
 import json
 import math
@@ -10,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.core.config import Config
-from toolkit.experiment import Experiment
+from toolkit.experiment import Experiment, check_repeats
 from toolkit.trials import MEASURES, Level, Measure, Trial
 from toolkit.trials.allocating import MALLOC_LEVELS, obstacle_to_malloc
-from toolkit.trials.child import load_script
 from toolkit.trials.code import code_digest
 from toolkit.trials.collecting import policy_of
 from toolkit.trials.environment import interpreter, obstacle_to_trials
+from toolkit.trials.levels import workload_levels
+from toolkit.trials.script import load_script
 
 __all__ = [
     "PROFILES",
@@ -220,15 +222,25 @@ def _listed(experiment: Experiment, name: str, levels: object) -> tuple[Level, .
 
 
 def _check(experiment: Experiment, design: _Design) -> None:
-    for measure in design.measures:
-        if measure not in MEASURES:
-            raise UsageError(
-                f"{experiment.name}: unknown measure {measure!r}; there are {', '.join(MEASURES)}"
-            )
+    try:
+        check_repeats(design.measures, design.replicates)
+    except ValueError as problem:
+        raise UsageError(f"{experiment.name}: {problem}") from None
     for name, level in design.constants.items():
         _check_levels(experiment, name, (level,))
     for name, levels in design.factors.items():
         _check_levels(experiment, name, levels)
+    _check_signature(experiment, [*design.factors, *design.constants])
+
+
+def _check_signature(experiment: Experiment, names: Iterable[str]) -> None:
+    signature = inspect.signature(experiment.workload)
+    try:
+        signature.bind(None, **workload_levels(dict.fromkeys(names, 0)))
+    except TypeError as problem:
+        raise UsageError(
+            f"{experiment.name}: workload{signature} cannot be called with a trial and these levels: {problem}"
+        ) from None
 
 
 def _check_levels(experiment: Experiment, name: str, levels: Sequence[Level]) -> None:

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -14,6 +14,7 @@ from toolkit.provenance import MUST_AGREE, OF_THE_INTERPRETER, describe
 from toolkit.store import Contents, Row
 from toolkit.store.read import read_store
 from toolkit.store.write import Writer
+from toolkit.theory import check_predictions, with_prediction
 from toolkit.trials import Level, Outcome, Trial
 from toolkit.trials.executors import run_trials
 
@@ -91,8 +92,8 @@ def run(request: Request, tell: Callable[[Summary, Trial | None, Outcome | None]
     Raises
     ------
     UsageError
-        Before anything is run: see `planning.plan`; the store holds figures of another environment; or two
-        scripts have one name. Later on: a prediction fails.
+        Before anything is run: see `planning.plan` and `theory.check_predictions`; the store holds figures of
+        another environment; or two scripts have one name.
     StoreError
         When the store is locked, bad or cannot be written.
     """
@@ -102,6 +103,8 @@ def run(request: Request, tell: Callable[[Summary, Trial | None, Outcome | None]
         for experiment in declared.values()
         for trial in plan(experiment, request.profile, request.overrides, request.replicates)
     ]
+    for experiment in declared.values():
+        check_predictions(experiment, trials)
     skipped = {
         name: levels
         for name, experiment in declared.items()
@@ -137,7 +140,7 @@ def run(request: Request, tell: Callable[[Summary, Trial | None, Outcome | None]
         # Whatever ends the loop early ends the trials that are running before the store is closed.
         with closing(run_trials(waiting, request.jobs)) as ended:
             for trial, outcome in ended:
-                outcome = _with_prediction(declared[trial.experiment], trial, outcome)
+                outcome = with_prediction(declared[trial.experiment], trial, outcome)
                 store.add(run_id, trial, outcome)
                 if outcome.status == "ok":
                     summary.ok += 1
@@ -191,35 +194,3 @@ def _refuse_another_environment(
 def _runs_in_this_interpreter(trial: Trial | Row) -> bool:
     # One that names its interpreter has it among its levels: nobody takes its figures for another's.
     return {**trial.constants, **trial.factors}.get("python", "this") == "this"
-
-
-def _with_prediction(experiment: Experiment, trial: Trial, outcome: Outcome) -> Outcome:
-    if outcome.status != "ok" or experiment.predict is None:
-        return outcome
-    if trial.measure == "timed" or trial.measure == "ledger":
-        # Theory counts what comes and goes inside an operation, which the ledger does not see.
-        return outcome
-    cell = {**trial.constants, **trial.factors}
-    try:
-        prediction = experiment.predict(cell, outcome.conditions)
-    except Exception as problem:
-        reason = f"{type(problem).__name__}: {problem}".splitlines()[0]
-        raise UsageError(f"{experiment.name}: predict fails for {cell}: {reason}") from problem
-    if prediction is None:
-        return outcome
-    predicted = {f"predicted_{name}": value for name, value in prediction.metrics.items()}
-    conditions: dict[str, Level] = {
-        "prediction_exact": prediction.exact,
-        "prediction_basis": prediction.basis,
-    }
-    if prediction.array_bytes:
-        predicted["predicted_peak_bytes"] = prediction.peak_bytes(trial.measure)
-        end_bytes = prediction.end_bytes(trial.measure)
-        if end_bytes is not None:
-            predicted["predicted_end_bytes"] = end_bytes
-        conditions["prediction_array_bytes"] = prediction.array_bytes
-    return replace(
-        outcome,
-        metrics={**outcome.metrics, **predicted},
-        conditions={**outcome.conditions, **conditions},
-    )

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from toolkit.trials.metric import check_metric
+
 #: glibc keeps the size of a block in this many bytes in front of it (malloc/malloc.c, "chunk").
 CHUNK_HEADER_BYTES = 16
 
@@ -35,6 +37,11 @@ class Prediction:
         False for a model that is right within some percent, such as that of the collector.
     metrics : mapping of str to int or float
         What is predicted of other metrics, by their names.
+
+    Raises
+    ------
+    TypeError, ValueError
+        When one of the numbers is not what a metric can be: see `trials.metric.check_metric`.
     """
 
     basis: str
@@ -44,6 +51,17 @@ class Prediction:
     temporary_arrays: float = 0
     exact: bool = True
     metrics: Mapping[str, int | float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.basis, str) or not isinstance(self.exact, bool):
+            raise TypeError(f"basis is text and exact a bool, not {self.basis!r} and {self.exact!r}")
+        for name in ("peak_arrays", "temporary_arrays", "end_arrays"):
+            count = getattr(self, name)
+            if count is not None:
+                check_metric(name, count)
+        check_metric("array_bytes", self.array_bytes)
+        for name, value in self.metrics.items():
+            check_metric(name, value)
 
     def peak_bytes(self, measure: Literal["resident", "traced"]) -> int:
         """Return the peak in bytes: of array data, or of the pages that hold it between functions."""

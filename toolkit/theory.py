@@ -1,0 +1,92 @@
+"""What theory says of a trial, put beside its figures."""
+
+import gc
+import platform
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from toolkit.analysis.predictions import Prediction
+from toolkit.experiment import Experiment
+from toolkit.planning import UsageError
+from toolkit.trials import Level, Outcome, Trial
+from toolkit.trials.metric import check_metric
+
+__all__ = ["check_predictions", "with_prediction"]
+
+
+def check_predictions(experiment: Experiment, trials: Iterable[Trial]) -> None:
+    """Predict every cell of `experiment` among `trials`, for this interpreter: what fails, fails before they run.
+
+    Raises
+    ------
+    UsageError
+        When predict fails for a cell or returns what is no prediction.
+    """
+    thresholds = {f"gc_threshold{generation}": one for generation, one in enumerate(gc.get_threshold())}
+    interpreter: dict[str, Level] = {"python": platform.python_version(), **thresholds}
+    one_of_each = {
+        (trial.measure, *sorted(_cell(trial).items())): trial
+        for trial in trials
+        if trial.experiment == experiment.name
+    }
+    for trial in one_of_each.values():
+        try:
+            _predicted(experiment, trial, interpreter)
+        except Exception as problem:
+            raise UsageError(
+                f"{experiment.name}: predict fails for {_cell(trial)}: {_reason(problem)}"
+            ) from problem
+
+
+def with_prediction(experiment: Experiment, trial: Trial, outcome: Outcome) -> Outcome:
+    """Return `outcome` with what the experiment predicts for it, or with the reason why it could not."""
+    if outcome.status != "ok":
+        return outcome
+    try:
+        metrics, conditions = _predicted(experiment, trial, outcome.conditions)
+    except Exception as problem:
+        metrics, conditions = {}, {"predict_failed": _reason(problem)}
+    return replace(
+        outcome,
+        metrics={**outcome.metrics, **metrics},
+        conditions={**outcome.conditions, **conditions},
+    )
+
+
+def _predicted(
+    experiment: Experiment, trial: Trial, interpreter: Mapping[str, Level]
+) -> tuple[dict[str, int | float], dict[str, Level]]:
+    """Return the predicted metrics of a trial, and what they rest on."""
+    if experiment.predict is None:
+        return {}, {}
+    if trial.measure == "timed" or trial.measure == "ledger":
+        # Theory counts what comes and goes inside an operation, which the ledger does not see.
+        return {}, {}
+    prediction = experiment.predict(_cell(trial), interpreter)
+    if prediction is None:
+        return {}, {}
+    if not isinstance(prediction, Prediction):
+        raise TypeError(f"it returned a {type(prediction).__name__}, and not a Prediction or None")
+    metrics = {f"predicted_{name}": value for name, value in prediction.metrics.items()}
+    conditions: dict[str, Level] = {
+        "prediction_exact": prediction.exact,
+        "prediction_basis": prediction.basis,
+    }
+    if prediction.array_bytes:
+        metrics["predicted_peak_bytes"] = prediction.peak_bytes(trial.measure)
+        end_bytes = prediction.end_bytes(trial.measure)
+        if end_bytes is not None:
+            metrics["predicted_end_bytes"] = end_bytes
+        conditions["prediction_array_bytes"] = prediction.array_bytes
+    for name, value in metrics.items():
+        # Of valid numbers of arrays the bytes may still be more than a store can hold.
+        check_metric(name, value)
+    return metrics, conditions
+
+
+def _cell(trial: Trial) -> dict[str, Level]:
+    return {**trial.constants, **trial.factors}
+
+
+def _reason(problem: Exception) -> str:
+    return f"{type(problem).__name__}: {problem}".splitlines()[0]
