@@ -12,6 +12,7 @@ import toolkit
 from toolkit.analysis.predictions import page_rounded
 from toolkit.analysis.results import Results
 from toolkit.planning import PROFILES, experiment_scripts, load_experiment, plan
+from toolkit.probes.resident import HIGH_WATER_ERROR_BYTES
 from toolkit.store.read import read_store, series
 
 REPOSITORY = Path(toolkit.__file__).parents[1]
@@ -145,6 +146,19 @@ def check_gc_policy(cell):
         assert cell("traced", "peak_traced_bytes", **strong, gc=gc) == pytest.approx(predicted, rel=0.1)
 
 
+def check_probe_calibration(cell):
+    for case in ("touched", "untouched", "2 ms spike"):
+        assert cell("resident", "error_bytes", case=case, tool="traced") == 0
+        ours = {"case": case, "tool": "resident"}
+        assert abs(cell("resident", "error_bytes", **ours)) <= PAGE_BYTES
+        assert abs(cell("resident", "event_error_bytes", **ours)) <= PAGE_BYTES
+        high_water = abs(cell("resident", "high_water_error_bytes", **ours))
+        assert high_water <= HIGH_WATER_ERROR_BYTES
+    # How much of the spike memory_profiler sees hangs on when it polls; what stays it cannot miss.
+    stays = cell("resident", "error_bytes", case="touched", tool="memory_profiler 0.1 s")
+    assert abs(stays) < 1 << 20
+
+
 def check_import(cell):
     # How long it takes is a figure of the report: a busy machine fails no test.
     for row in cell.rows:
@@ -154,6 +168,7 @@ def check_import(cell):
 
 CHECKS = {
     "gc_policy": check_gc_policy,
+    "probe_calibration": check_probe_calibration,
     "step15_backward_order": check_backward_order,
     "step17_reference_counting": check_reference_counting,
     "step17_weak_references": check_weak_references,
