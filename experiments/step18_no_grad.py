@@ -88,13 +88,7 @@ def findings(results):
             iterations=1,
             enable_backprop=enable_backprop,
         )
-    for measure, metrics in (
-        ("traced", ["peak_traced_bytes", "end_traced_bytes"]),
-        ("resident", ["peak_rss_bytes", "end_rss_bytes"]),
-    ):
-        yield claims.agreement(
-            results, metrics, measure, f"18.3: {measure} peak and end against the prediction"
-        )
+    yield from claims.memory_agreement(results, "18.3")
     yield claims.spread(
         results,
         "peak_rss_bytes",

@@ -5,6 +5,7 @@ import pytest
 from toolkit.analysis.comparison import compare
 from toolkit.analysis.results import Results
 from toolkit.report import claims
+from toolkit.report.charts.bars import bars
 from toolkit.store import Row
 
 PAGE, ARRAY = 4096, 800_000
@@ -79,6 +80,14 @@ def test_where_nothing_may_be_claimed_the_reason_is_told(make):
     assert claims.agreement(results, ["end_rss_bytes"], "resident", "end").measured == "not measured"
 
 
+def test_agreement_of_memory_is_that_of_both_measures(make):
+    made = list(claims.memory_agreement(make((1, peaks(10 * PAGE))), "18.1"))
+    assert [one.figure for one in made] == [
+        f"18.1: {measure} peak and end against the prediction" for measure in ("traced", "resident")
+    ]
+    assert [one.status for one in made] == ["observed", "confirmed"]
+
+
 def test_spread_is_that_of_the_cell_with_the_most(make):
     results = make((1, peaks(PAGE), peaks(PAGE)), (2, peaks(PAGE), peaks(2 * PAGE)))
     made = claims.spread(results, "peak_rss_bytes", "resident", "spread", pages=1, count=2)
@@ -114,6 +123,14 @@ def test_a_finding_that_rests_on_estimates_says_so_and_confirms_nothing(estimate
     assert made.status == "observed"
     assert "estimate" in made.sentence
     assert not made.measured or "estimate" in made.measured
+
+
+def test_a_figure_of_estimates_says_so(estimated, make):
+    def caption(results):
+        return bars(results, "peak_rss_bytes", "resident", name="peak", title="Peak").caption
+
+    assert "estimates" in caption(estimated)
+    assert "estimates" not in caption(make((1, peaks(8 * ARRAY))))
 
 
 def test_traced_bytes_are_no_estimates_where_resident_ones_are(make):

@@ -146,6 +146,13 @@ def test_a_block_of_code_is_fenced_by_more_than_it_holds():
     assert markdown.fenced("plain") == "```\nplain\n```"
 
 
+@pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t", "\r", "\n"])
+def test_no_text_of_a_csv_begins_a_formula(begin):
+    text = csv_format.render(_document(f"{begin}1+1"))["tables/table.csv"].decode()
+    head, first, *_ = csv.reader(io.StringIO(text, newline=""))
+    assert head[0] == first[0] == f"'{begin}1+1"
+
+
 @pytest.mark.parametrize("label", LABELS)
 def test_csv_gives_every_value_back(label):
     text = csv_format.render(_document(label))["tables/table.csv"].decode()

@@ -1,7 +1,7 @@
 """Findings that compare what was measured with what it must be, in sentences."""
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from toolkit.analysis import statistics
@@ -13,7 +13,7 @@ from toolkit.report import Finding
 from toolkit.report.units import estimate_text, number, text, unit_of, words_of
 from toolkit.trials import Level
 
-__all__ = ["agreement", "at_most", "in_arrays", "same", "spread", "times_as_much"]
+__all__ = ["agreement", "at_most", "in_arrays", "memory_agreement", "same", "spread", "times_as_much"]
 
 
 def in_arrays(
@@ -180,6 +180,13 @@ def agreement(
         expected=worst.allowance,
         measured=measured,
     )
+
+
+def memory_agreement(results: Results, what: str) -> Iterator[Finding]:
+    """Say of traced and of resident trials in how many cells the exact predictions of peak and end hold."""
+    for measure, name in (("traced", "traced"), ("resident", "rss")):
+        metrics = [f"peak_{name}_bytes", f"end_{name}_bytes"]
+        yield agreement(results, metrics, measure, f"{what}: {measure} peak and end against the prediction")
 
 
 def spread(results: Results, metric: str, measure: str, what: str, *, pages: int, count: int) -> Finding:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from toolkit.store import StoreUnwritable
 
-__all__ = ["FORMATS", "export"]
+__all__ = ["FORMATS", "export", "harmless"]
 
 
 def export(frame: pd.DataFrame, path: str | Path, format: str) -> None:
@@ -59,17 +59,18 @@ def export(frame: pd.DataFrame, path: str | Path, format: str) -> None:
 
 def _csv(frame: pd.DataFrame, file: IO[bytes]) -> None:
     # Only text: a column of numbers that passes through here could come out as floats.
-    labels = {column: frame[column].map(_harmless) for column in _labelled(frame)}
-    harmless = frame.assign(**labels).rename(columns=_harmless)
+    labels = {column: frame[column].map(harmless) for column in _labelled(frame)}
+    guarded = frame.assign(**labels).rename(columns=harmless)
     # With this end of lines a line break of either kind within a text is quoted; with \n alone, \r is not.
-    harmless.to_csv(file, index=False, encoding="utf-8", lineterminator="\r\n")
+    guarded.to_csv(file, index=False, encoding="utf-8", lineterminator="\r\n")
 
 
 def _labelled(frame: pd.DataFrame) -> list[str]:
     return [column for column in frame.columns if frame[column].dtype in ("string", "object")]
 
 
-def _harmless(value: Any) -> Any:
+def harmless(value: Any) -> Any:
+    """Return a value as it is, or with an apostrophe in front where a spreadsheet would run it as a formula."""
     risky = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
     return f"'{value}" if risky else value
 

@@ -1,7 +1,7 @@
 """What every kind of chart stands on: axes with human units, a legend beside the data, labels of cells."""
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 
 from matplotlib.artist import Artist
@@ -51,6 +51,20 @@ def missing(name: str, title: str, caption: str, what: str) -> Figure:
     """Return a figure that cannot be drawn, because the store holds no `what`."""
     alt = f"Not drawn: the store holds no {what}."
     return Figure(name=name, title=title, caption=caption, alt=alt, draw=None)
+
+
+def explained(
+    name: str,
+    title: str,
+    caption: str,
+    alt: str,
+    draw: Callable[[], Drawing],
+    cells: Iterable[Cell],
+) -> Figure:
+    """Return a figure whose caption ends with the remark that what is drawn of `cells` are estimates, if so."""
+    if any(cell.estimated for cell in cells):
+        caption += " The readings are estimates: the platform tells no exact resident set."
+    return Figure(name=name, title=title, caption=caption.strip(), alt=alt, draw=draw)
 
 
 def number_axis(

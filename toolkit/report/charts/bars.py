@@ -14,6 +14,7 @@ from toolkit.report.charts._canvas import (
     beside_bar,
     canvas,
     cell_labels,
+    explained,
     legend,
     missing,
     number_axis,
@@ -63,12 +64,13 @@ def bars(
         how += " Wide and pale: predicted."
     if len(cells) > len(drawn):
         how += f" The first {len(drawn)} of {len(cells)} cells; the table has all."
-    return Figure(
-        name=name,
-        title=title,
-        caption=(caption + how).strip(),
-        alt=_in_words(metric, measure, drawn),
-        draw=lambda: _draw(metric, title, drawn),
+    return explained(
+        name,
+        title,
+        caption + how,
+        _in_words(metric, measure, drawn),
+        lambda: _draw(metric, title, drawn),
+        [cell for cell, _ in drawn],
     )
 
 

@@ -16,7 +16,7 @@ from matplotlib.transforms import Bbox
 from toolkit.analysis.results import Results
 from toolkit.analysis.statistics import Estimate
 from toolkit.report import Figure, Unit
-from toolkit.report.charts._canvas import canvas, cell_labels, legend, missing, number_axis
+from toolkit.report.charts._canvas import canvas, cell_labels, explained, legend, missing, number_axis
 from toolkit.report.style import INK, MARKERS, MUTED, SERIES
 from toolkit.report.units import estimate_text, levels_text, scale, unit_of, words_of
 from toolkit.trials import Level
@@ -79,12 +79,14 @@ def pareto(
         how += " The dashed line joins the cells that no other one beats in both."
     if any(point.is_reference for point in points):
         how += " The star and its lines are no choice among the others: they are held against it."
-    return Figure(
-        name=name,
-        title=title,
-        caption=(caption + how).strip(),
-        alt=_in_words(across, up, points),
-        draw=lambda: _draw(across, up, title, points),
+    cells = (cell for cost in (across, up) for cell in results.cells(*cost, by, where))
+    return explained(
+        name,
+        title,
+        caption + how,
+        _in_words(across, up, points),
+        lambda: _draw(across, up, title, points),
+        cells,
     )
 
 

@@ -10,7 +10,15 @@ from matplotlib.lines import Line2D
 
 from toolkit.analysis.results import Results
 from toolkit.report import Figure, style
-from toolkit.report.charts._canvas import canvas, cell_labels, iteration_axis, legend, missing, number_axis
+from toolkit.report.charts._canvas import (
+    canvas,
+    cell_labels,
+    explained,
+    iteration_axis,
+    legend,
+    missing,
+    number_axis,
+)
 from toolkit.report.units import text
 from toolkit.trials import Level
 
@@ -58,13 +66,7 @@ def pauses(
     idle = len(cells) - len(drawn)
     if idle:
         how += f" In {idle} of {len(cells)} cells the collector never ran."
-    return Figure(
-        name=name,
-        title=title,
-        caption=(caption + how).strip(),
-        alt=_in_words(drawn, idle),
-        draw=lambda: _draw(title, drawn),
-    )
+    return explained(name, title, caption + how, _in_words(drawn, idle), lambda: _draw(title, drawn), cells)
 
 
 def _draw(title: str, drawn: Sequence[_Pauses]) -> Drawing:

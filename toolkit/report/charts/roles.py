@@ -16,6 +16,7 @@ from toolkit.report import Figure, style
 from toolkit.report.charts._canvas import (
     array_bytes_of,
     cell_labels,
+    explained,
     legend,
     missing,
     number_axis,
@@ -96,12 +97,8 @@ def roles(
         how += f" The first {len(drawn)} of {len(cells)} cells."
     # Theory, which knows S, speaks of the other measures alone.
     array_bytes = array_bytes_of(results.cells("peak_traced_bytes", "traced", by, where))
-    return Figure(
-        name=name,
-        title=title,
-        caption=(caption + how).strip(),
-        alt=_in_words(made),
-        draw=lambda: _draw(title, made, array_bytes),
+    return explained(
+        name, title, caption + how, _in_words(made), lambda: _draw(title, made, array_bytes), drawn
     )
 
 

@@ -16,6 +16,7 @@ from toolkit.report.charts._canvas import (
     array_bytes_of,
     canvas,
     cell_labels,
+    explained,
     legend,
     missing,
     number_axis,
@@ -74,12 +75,13 @@ def scaling(
     how = " Marks: median measured; the bar through a mark spans its interval."
     if predicted:
         how += " Wide and pale: predicted."
-    return Figure(
-        name=name,
-        title=title,
-        caption=(caption + how).strip(),
-        alt=_in_words(metric, measure, over, lines),
-        draw=lambda: _draw(metric, title, over, lines, logarithmic),
+    return explained(
+        name,
+        title,
+        caption + how,
+        _in_words(metric, measure, over, lines),
+        lambda: _draw(metric, title, over, lines, logarithmic),
+        measured,
     )
 
 

@@ -14,6 +14,7 @@ from toolkit.report.charts._canvas import (
     array_bytes_of,
     canvas,
     cell_labels,
+    explained,
     iteration_axis,
     legend,
     missing,
@@ -74,12 +75,8 @@ def timeline(
         how += " Triangles: runs of the collector."
     if any(line.predicted is not None for line in lines):
         how += " Wide and pale: predicted peak."
-    return Figure(
-        name=name,
-        title=title,
-        caption=(caption + how).strip(),
-        alt=_in_words(measure, lines),
-        draw=lambda: _draw(title, measure, lines),
+    return explained(
+        name, title, caption + how, _in_words(measure, lines), lambda: _draw(title, measure, lines), cells
     )
 
 

@@ -16,6 +16,7 @@ from toolkit.report.charts._canvas import (
     beside_bar,
     canvas,
     cell_labels,
+    explained,
     legend,
     missing,
     number_axis,
@@ -84,12 +85,13 @@ def waiting(
     how = " Medians at the end of the workload, split by what makes the bytes go away."
     if any(end.predicted is not None for end in ends):
         how += " Wide and pale: predicted while the result is held."
-    return Figure(
-        name=name,
-        title=title,
-        caption=(caption + how).strip(),
-        alt=_in_words(measure, ends),
-        draw=lambda: _draw(title, measure, ends),
+    return explained(
+        name,
+        title,
+        caption + how,
+        _in_words(measure, ends),
+        lambda: _draw(title, measure, ends),
+        [end.cell for end in ends],
     )
 
 

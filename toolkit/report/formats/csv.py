@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 from toolkit.analysis.statistics import Estimate
 from toolkit.report import Column, Document, Table, Value
-
-_FORMULA_BEGINNINGS = ("=", "+", "-", "@", "\t", "\r")
+from toolkit.store.export import harmless
 
 
 def render(document: Document) -> dict[str, bytes]:
@@ -23,7 +22,8 @@ def _csv(table: Table) -> str:
         any(isinstance(row[place], Estimate) for row in table.rows) for place in range(len(table.columns))
     ]
     file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
+    # With \n alone, a \r within a text would not be quoted.
+    writer = csv.writer(file, lineterminator="\r\n")
     writer.writerow(
         name
         for column, is_estimate in zip(table.columns, estimated, strict=True)
@@ -39,7 +39,7 @@ def _csv(table: Table) -> str:
 
 
 def _names(column: Column, is_estimate: bool) -> Iterator[str]:
-    name = _harmless(column.name)
+    name = harmless(column.name)
     yield name
     if is_estimate:
         stem, underscore, unit = name.rpartition("_")
@@ -52,7 +52,7 @@ def _cells(value: Value, is_estimate: bool) -> Iterator[str | int | float | None
     if isinstance(value, Estimate):
         yield from (_short(value.median), _short(value.low), _short(value.high), value.count)
     elif isinstance(value, str):
-        yield _harmless(value)
+        yield harmless(value)
     else:
         yield _short(value)
     if is_estimate and not isinstance(value, Estimate):
@@ -62,8 +62,3 @@ def _cells(value: Value, is_estimate: bool) -> Iterator[str | int | float | None
 def _short(value: float | None) -> int | float | None:
     """Return a whole number as one: medians of bytes are floats, and bytes have no fraction."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def _harmless(text: str) -> str:
-    # A spreadsheet would run it as a formula.
-    return f"'{text}" if text.startswith(_FORMULA_BEGINNINGS) else text
