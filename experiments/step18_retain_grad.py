@@ -24,6 +24,7 @@ def predict(cell, interpreter):
 def figures(results):
     from toolkit.report.charts.roles import roles
     from toolkit.report.charts.scaling import scaling
+    from toolkit.report.charts.waterfall import waterfall
 
     largest = {"n": results.levels("n")[-1]}
     # Beyond some 16 squares single events can no longer be told apart.
@@ -65,6 +66,14 @@ def figures(results):
         where={**largest, "k": k},
         name="roles",
         title="With retain_grad a gradient stays for every activation",
+        caption=f"A chain of {k} squares.",
+    )
+    yield waterfall(
+        results,
+        by=["retain_grad"],
+        where={**largest, "k": k},
+        name="waterfall",
+        title="What lies between the arrays of the peak and its resident pages",
         caption=f"A chain of {k} squares.",
     )
 
