@@ -137,7 +137,7 @@ def test_on_a_terminal_there_is_a_bar(on_a_terminal, tmp_path):
     (tmp_path / "mine.py").write_text(SCRIPT)
     code, out, seen = on_a_terminal("run", "mine.py")
     assert code == 3
-    assert out == "2 trials: 1 run, 0 finished before, 1 failed\n"
+    assert out.splitlines()[0] == "2 trials: 1 run, 0 finished before, 1 failed"
     assert "\x1b[" in seen
     plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", seen)
     assert "━" in plain
