@@ -220,12 +220,14 @@ def figures(results):
     from toolkit.report.charts.bars import bars
     from toolkit.report.charts.matrix import matrix
 
+    largest = {"nbytes": results.levels("nbytes")[-1]}
     yield matrix(
         results,
         "error_bytes",
         "resident",
         rows="tool",
         columns="case",
+        where=largest,
         name="error",
         title="What each tool's peak is off by, on memory whose bytes are known",
         caption="Tracing tools are held against what was asked for, the others against what must be resident.",
@@ -235,7 +237,7 @@ def figures(results):
         "cost_seconds",
         "resident",
         by=["tool"],
-        where={"case": "touched"},
+        where={"case": "touched", **largest},
         name="cost",
         title="What one reading costs",
         caption="Trials run side by side here: the order of magnitude counts.",
@@ -246,15 +248,17 @@ def findings(results):
     from toolkit.report import Finding
     from toolkit.report.units import text
 
+    largest = {"nbytes": results.levels("nbytes")[-1]}
+
     def median(metric, **levels):
-        estimate = results.at(metric, "resident", **levels)
+        estimate = results.at(metric, "resident", **{**largest, **levels})
         return None if estimate is None else estimate.median
 
     def signed(value):
         return text(value, "bytes", signed=True)
 
     for case in ("touched", "2 ms spike"):
-        ours = {"case": case, "tool": "resident"}
+        ours = {"case": case, "tool": "resident", **largest}
         errors = results.readings("error_bytes", "resident", **ours)
         if not errors:
             continue
