@@ -159,6 +159,22 @@ def check_probe_calibration(cell):
     assert abs(stays) < 1 << 20
 
 
+def check_allocators(cell):
+    strong = {"references": "strong", "iterations": 10}
+    for n, array in ((10_000, 80_000), (100_000, S)):
+        fixed = cell("resident", "peak_rss_bytes", malloc="fixed", n=n, **strong)
+        assert fixed == 40 * page_rounded(array)
+        assert cell("resident", "collected_rss_bytes", malloc="fixed", n=n, **strong) <= 0
+    for row in cell.rows:
+        if row.measure == "traced":
+            assert row.metrics["peak_traced_bytes"] == 40 * 8 * row.factors["n"]
+            assert row.metrics["collected_traced_bytes"] == 0
+        # What every level runs with is what it names.
+        asked = row.factors["malloc"]
+        name = "glibc" if asked in ("fixed", "default") else asked
+        assert row.conditions["allocator"].startswith(f"{name} ")
+
+
 def check_import(cell):
     # How long it takes is a figure of the report: a busy machine fails no test.
     for row in cell.rows:
@@ -167,6 +183,7 @@ def check_import(cell):
 
 
 CHECKS = {
+    "allocators": check_allocators,
     "gc_policy": check_gc_policy,
     "probe_calibration": check_probe_calibration,
     "step15_backward_order": check_backward_order,

@@ -2,6 +2,7 @@
 
 import ctypes
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -10,6 +11,9 @@ from pathlib import Path
 __all__ = ["AllocatorAtWork", "allocator_at_work", "refuse_another_allocator", "trim"]
 
 _PROCESS = ctypes.CDLL(None) if sys.platform != "win32" else None
+
+
+_MIMALLOC_WAIT_SECONDS = 0.06
 
 
 @dataclass(frozen=True)
@@ -102,12 +106,17 @@ def _jemalloc(library: str) -> AllocatorAtWork:
 
 def _mimalloc(library: str) -> AllocatorAtWork:
     assert _PROCESS is not None
-    collect = _PROCESS.mi_collect
+    mi_collect = _PROCESS.mi_collect
+
+    def collect() -> None:
+        # What is free waits for a while before it may go (MIMALLOC_DECOMMIT_DELAY, 25 ms), also when forced.
+        mi_collect(ctypes.c_bool(True))
+        time.sleep(_MIMALLOC_WAIT_SECONDS)
+        mi_collect(ctypes.c_bool(True))
+
     # Of three digits: MI_MALLOC_VERSION of mimalloc.h.
     version = ".".join(str(_PROCESS.mi_version()))
-    return AllocatorAtWork(
-        library, f"mimalloc {version}", "mi_collect(true)", lambda: collect(ctypes.c_bool(True))
-    )
+    return AllocatorAtWork(library, f"mimalloc {version}", "mi_collect(true), twice", collect)
 
 
 def _tcmalloc(library: str) -> AllocatorAtWork:

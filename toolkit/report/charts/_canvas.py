@@ -20,6 +20,8 @@ _LEGEND_CHARACTERS = 78
 _TITLE_CHARACTERS = 66
 _LABEL_CHARACTERS = 64
 _ROW_CHARACTERS = 30
+#: Between the thousands of a number. Python does not count it among what can be printed.
+_THIN = "\N{NARROW NO-BREAK SPACE}"
 
 
 def canvas(title: str, height: float = 3.5) -> tuple[Drawing, Axes]:
@@ -172,7 +174,8 @@ def shown(label: str, characters: int = _LABEL_CHARACTERS) -> str:
     if len(label) > characters:
         label = f"{label[: characters - 1]}…"
     return "".join(
-        c if c.isprintable() and ord(c) in _glyphs() else "\N{REPLACEMENT CHARACTER}" for c in label
+        c if (c.isprintable() or c == _THIN) and ord(c) in _glyphs() else "\N{REPLACEMENT CHARACTER}"
+        for c in label
     )
 
 
