@@ -229,6 +229,18 @@ def _predict(experiment: str, profile: str, settings: tuple[str, ...]) -> None:
         )
 
 
+@_commands.command("calibrate")
+def _calibrate() -> None:
+    """Measure what the probes are worth on this host: their error, their cost, what the platform allows.
+
+    It takes a few seconds, best with nothing else running. Nothing is stored.
+    """
+    from toolkit.calibration import calibrate
+
+    for name, told in calibrate():
+        click.echo(f"{name:<24}{told}")
+
+
 @_commands.command("report")
 @click.argument("experiments", nargs=-1, metavar="[NAME|FILE]...")
 @_results_option
