@@ -15,6 +15,7 @@ import pytest
 import toolkit
 from toolkit import provenance
 from toolkit.provenance import MUST_AGREE, describe
+from toolkit.trials.environment import variables
 
 REPOSITORY = Path(toolkit.__file__).parents[1]
 
@@ -83,16 +84,24 @@ def test_a_changed_file_makes_it_dirty(tmp_path, monkeypatch):
 
 def test_outside_of_git_and_without_git_there_is_no_commit(tmp_path, monkeypatch):
     monkeypatch.setattr(provenance, "_ROOT", tmp_path)
-    assert (describe()["git_commit"], describe()["lock_sha256"]) == ("", "")
+    told = describe()
+    assert (told["git_commit"], told["git_dirty"], told["lock_sha256"]) == (None, None, "")
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert (describe()["git_commit"], describe()["git_dirty"]) == ("", False)
+    assert (describe()["git_commit"], describe()["git_dirty"]) == (None, None)
 
 
-def test_of_the_environment_it_tells_what_moves_memory_and_no_secret(monkeypatch):
+def test_of_the_environment_it_tells_what_trials_are_given_and_no_secret(monkeypatch):
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/of/mine")
     monkeypatch.setenv("MALLOC_ARENA_MAX", "1")
+    monkeypatch.setenv("OMP_NUM_THREADS", "8")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
     told = describe()
-    assert told["environment"]["MALLOC_ARENA_MAX"] == "1"
+    assert told["memory_environment"] == variables("resident", {}) == variables("traced", {})
+    assert told["timed_environment"] == variables("timed", {})
+    assert told["memory_environment"]["OMP_NUM_THREADS"] == "1"
+    for measure in ("memory", "timed"):
+        assert told[f"{measure}_environment"]["LD_LIBRARY_PATH"] == "/of/mine"
+        assert "MALLOC_ARENA_MAX" not in told[f"{measure}_environment"]
     assert "hunter2" not in json.dumps(told)
 
 

@@ -6,7 +6,6 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import numpy as np
 import psutil
 
 from toolkit import __version__
-from toolkit.trials.environment import can_fix_addresses
+from toolkit.trials.environment import can_fix_addresses, variables
 
 __all__ = ["MUST_AGREE", "OF_THE_INTERPRETER", "describe"]
 
@@ -25,24 +24,15 @@ MUST_AGREE = ("python", "numpy", "libc", "kernel", "cpu", "page_bytes", "transpa
 OF_THE_INTERPRETER = ("python", "numpy")
 
 _ROOT = Path(__file__).resolve().parents[1]
-_TELLING_VARIABLES = (
-    "MALLOC_",
-    "PYTHON",
-    "OMP_",
-    "OPENBLAS_",
-    "MKL_",
-    "NUMPY_",
-    "LD_PRELOAD",
-    "GLIBC_TUNABLES",
-)
 
 
 def describe() -> dict[str, Any]:
     """Return what this run's figures depend on, as JSON can hold it."""
+    changes = _git("status", "--porcelain")
     return {
         "toolkit": __version__,
         "git_commit": _git("rev-parse", "HEAD"),
-        "git_dirty": bool(_git("status", "--porcelain")),
+        "git_dirty": None if changes is None else bool(changes),
         "lock_sha256": _digest(_ROOT / "requirements.lock"),
         "python": platform.python_version(),
         "python_build": f"{platform.python_implementation()} {' '.join(platform.python_build())}",
@@ -62,23 +52,21 @@ def describe() -> dict[str, Any]:
         "load": list(os.getloadavg()) if hasattr(os, "getloadavg") else [],
         "boot_id": _read(Path("/proc/sys/kernel/random/boot_id")),
         "fixed_addresses": can_fix_addresses(),
-        "environment": _telling_environment(os.environ),
+        "memory_environment": variables("resident", {}),
+        "timed_environment": variables("timed", {}),
         "platform": sys.platform,
     }
 
 
-def _telling_environment(variables: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in sorted(variables.items()) if name.startswith(_TELLING_VARIABLES)}
-
-
-def _git(*arguments: str) -> str:
+def _git(*arguments: str) -> str | None:
+    """Return what git answers; None where it does not, which is no sign of a clean folder."""
     try:
         answer = subprocess.run(
             ["git", "-C", str(_ROOT), *arguments], capture_output=True, text=True, check=False
         )
     except FileNotFoundError:
-        return ""
-    return answer.stdout.strip() if answer.returncode == 0 else ""
+        return None
+    return answer.stdout.strip() if answer.returncode == 0 else None
 
 
 def _digest(path: Path) -> str:

@@ -23,6 +23,8 @@ _LEADING = (
     "git_commit",
     "git_dirty",
 )
+#: Variables that say where a machine keeps its files.
+_PLACES = ("PATH", "TMPDIR", "SYSTEMROOT")
 _COMMIT_CHARACTERS = 12
 _NAMES = {"cpu": "CPU", "cpu_count": "CPUs", "git_commit": "commit", "git_dirty": "uncommitted changes"}
 
@@ -49,19 +51,21 @@ def _described(runs: Sequence[Run], names: Iterable[str]) -> tuple[tuple[str, st
 
 
 def _told(name: str, value: Any) -> str:
+    if value is None:
+        return "unknown"
     if name == "git_commit":
         return str(value)[:_COMMIT_CHARACTERS]
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Mapping):
-        return ", ".join(f"{key}={one}" for key, one in value.items())
+        return ", ".join(f"{key}={one}" for key, one in value.items() if key not in _PLACES)
     if isinstance(value, list):
         return ", ".join(_told(name, one) for one in value)
     if isinstance(value, int | float) and unit_of(name):
         return text(value, unit_of(name))
     if isinstance(value, float):
         return f"{value:.3g}"
-    return "" if value is None else str(value)
+    return str(value)
 
 
 def skipped(experiment: str, runs: Sequence[Run]) -> dict[str, str]:
