@@ -13,9 +13,14 @@ from toolkit import Experiment
 
 PROGRAM = """
 import json, os, sys, time
-def resident():
-    with open("/proc/self/statm") as statm:
-        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+if os.path.exists("/proc/self/statm"):
+    def resident():
+        with open("/proc/self/statm") as statm:
+            return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+else:
+    import psutil
+    def resident():
+        return psutil.Process().memory_info().rss
 sys.path.insert(0, sys.argv[1])
 readings = [(resident(), time.perf_counter())]
 import numpy

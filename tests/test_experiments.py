@@ -1,5 +1,6 @@
 """Every script of the folder: its smoke profile runs, by command and by itself, and shows what the book says."""
 
+import json
 import os
 import subprocess
 import sys
@@ -270,3 +271,11 @@ def test_every_trial_of_the_default_profile_is_ok(name, tmp_path):
     seen = Results(name, read_store(tmp_path).rows, partial(series, tmp_path), experiment.factors)
     findings = list(experiment.findings(seen))
     assert not [one.sentence for one in findings if one.status == "deviates" and "time" not in one.sentence]
+
+
+def test_the_cost_of_importing_is_measured_without_proc_too():
+    program = load_experiment("toolkit_import").workload.__globals__["PROGRAM"]
+    without = "import os; exists = os.path.exists; os.path.exists = lambda path: 'statm' not in path and exists(path)\n"
+    answer = subprocess.check_output([sys.executable, "-c", without + program, str(REPOSITORY)], text=True)
+    readings = json.loads(answer)
+    assert 0 < readings[0][0] < readings[1][0] <= readings[2][0]

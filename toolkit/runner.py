@@ -13,10 +13,16 @@ from toolkit.planning import UsageError, plan, skipped_levels
 from toolkit.provenance import MUST_AGREE, OF_THE_INTERPRETER, describe
 from toolkit.store import Contents, Row
 from toolkit.store.read import read_store
-from toolkit.store.write import Writer
 from toolkit.theory import check_predictions, with_prediction
 from toolkit.trials import Level, Outcome, Trial
-from toolkit.trials.executors import run_trials
+
+try:
+    from toolkit.store.write import Writer
+    from toolkit.trials.executors import run_trials
+except ModuleNotFoundError as problem:
+    if problem.name != "fcntl":
+        raise
+    raise UsageError("trials cannot run here: the store needs the file locks of a POSIX system") from None
 
 __all__ = ["Request", "Summary", "run"]
 
