@@ -251,11 +251,12 @@ def test_failed_trials_make_3_until_they_are_asked_for_again(run, here, folder):
     assert log_of(folder) == ["1", "1"]
 
 
-def test_an_interrupt_makes_130_and_the_next_run_goes_on_from_there(start, here, folder):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupt_makes_130_and_the_next_run_goes_on_from_there(start, here, folder, number):
     (folder / "hang").touch()
     process = start("run", "counted")
     wait_until((folder / "hanging").exists)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "toolkit: interrupted; what is finished is stored" in said
@@ -294,8 +295,20 @@ def test_a_run_that_is_killed_leaves_no_trial_behind_and_frees_the_store(start, 
     process.wait()
     wait_until(lambda: not trial.is_running() or trial.status() == psutil.STATUS_ZOMBIE)
 
+    assert list((folder / "temporary").iterdir())
     (folder / "hang").unlink()
-    assert here("run", "counted")[:2] == (0, "4 trials: 2 run, 2 finished before, 0 failed\n")
+    again = start("run", "counted")
+    assert again.communicate(timeout=60)[0] == "4 trials: 2 run, 2 finished before, 0 failed\n"
+    assert list((folder / "temporary").iterdir()) == []
+
+
+def test_a_system_without_file_locks_is_told_so_in_one_line(run):
+    program = ["-c", "import sys; sys.modules['fcntl'] = None; from toolkit.cli import main; main()"]
+    refused = run("run", "counted", program=program)
+    assert (refused.returncode, refused.out) == (2, "")
+    assert (
+        refused.err == "toolkit: trials cannot run here: the store needs the file locks of a POSIX system\n"
+    )
 
 
 def test_a_store_that_another_run_holds_makes_75(run, folder):

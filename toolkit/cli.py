@@ -2,10 +2,12 @@
 
 import os
 import shlex
+import signal
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TextIO
@@ -43,15 +45,32 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with the code that tells how it went.
 
     0 complete, 1 internal error, 2 usage, 3 some trials failed or the report is incomplete, 65 bad results file,
-    74 disk, 75 another run holds the store, 130 interrupted.
+    74 disk, 75 another run holds the store, 130 interrupted, by Ctrl-C, SIGTERM or SIGHUP.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    with warnings.catch_warnings():
+    with _interruptible(), warnings.catch_warnings():
         warnings.showwarning = _warn
         code = _exit_code(
             lambda: _commands.main(words, prog_name="toolkit", standalone_mode=False, obj=words)
         )
     sys.exit(code)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let whatever asks the command to end do what Ctrl-C does, so that trials end with it.
+
+    What is ignored stays ignored: ``nohup`` has its way.
+    """
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    waiting = [number for number in numbers if signal.getsignal(number) == signal.SIG_DFL]
+    for number in waiting:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number in waiting:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _exit_code(call: Callable[[], object]) -> int:

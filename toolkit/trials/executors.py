@@ -5,6 +5,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from threading import Thread
 
 from toolkit.trials import Outcome, Trial
+from toolkit.trials.folder import sweep
 from toolkit.trials.supervisor import end_all, supervise
 
 __all__ = ["run_trials"]
@@ -16,6 +17,7 @@ def run_trials(trials: Sequence[Trial], jobs: int) -> Generator[tuple[Trial, Out
     Trials that measure memory run `jobs` at a time; timed ones follow, one at a time, because whatever runs
     beside them takes time from them. Closing the generator ends the trials that are running.
     """
+    sweep()
     memory = [trial for trial in trials if trial.measure != "timed"]
     timed = [trial for trial in trials if trial.measure == "timed"]
     yield from _run(memory, jobs)

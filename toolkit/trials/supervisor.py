@@ -5,7 +5,6 @@ import os
 import select
 import signal
 import subprocess
-import tempfile
 import time
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -15,6 +14,7 @@ from typing import Any
 
 from toolkit.trials import Outcome, Status, Trial
 from toolkit.trials.environment import command, variables
+from toolkit.trials.folder import trial_folder
 from toolkit.trials.measuring import probe_metrics, probes_of, watchers_of
 from toolkit.trials.result import BadResult, read_result
 
@@ -29,11 +29,13 @@ _running_lock = Lock()
 def supervise(trial: Trial) -> Outcome:
     """Run `trial` in a process of its own, in a process group of its own, and say what came of it.
 
-    A trial that raises, crashes, hangs or is killed is an outcome like any other. Nothing of it is left running.
+    A trial that raises, crashes, hangs or is killed is an outcome like any other. Its process group ends with it:
+    what a workload starts is left running only where the workload puts it into a session or group of its own.
+    Where this process is killed before, Linux ends the trial, but not what the trial has started; the folder is
+    left to `folder.sweep`.
     """
     levels = {**trial.constants, **trial.factors}
-    with tempfile.TemporaryDirectory(prefix="trial-") as folder_name:
-        folder = Path(folder_name)
+    with trial_folder() as folder:
         spec, result, log = folder / "spec.json", folder / "result", folder / "log"
         for_child = {
             **asdict(trial),

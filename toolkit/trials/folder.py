@@ -1,0 +1,37 @@
+"""The folder of a trial: what its processes tell each other, for as long as it runs."""
+
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["sweep", "trial_folder"]
+
+_PREFIX = "trial-"
+_LOCK = "supervisor.lock"
+
+
+@contextmanager
+def trial_folder() -> Iterator[Path]:
+    """Make a folder among the temporary ones, locked while this process lives, and remove it after the block."""
+    with tempfile.TemporaryDirectory(prefix=_PREFIX) as name, Path(name, "new.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        # Under its name for all to see it is locked from the first.
+        os.rename(lock.name, Path(name, _LOCK))
+        yield Path(name)
+
+
+def sweep() -> None:
+    """Remove the folders of this user's trials whose supervisor was killed: nobody holds their locks."""
+    for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*/{_LOCK}"):
+        try:
+            with path.open() as lock:
+                if os.fstat(lock.fileno()).st_uid == os.getuid():
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    shutil.rmtree(path.parent)
+        except OSError:
+            # It is held, or another run sweeps as well.
+            continue
