@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias, get_args
 
 #: When a reading is taken after the workload: its result held, its result dropped, garbage collected, the room for
-#: small objects taken back, the allocator trimmed.
-Moment: TypeAlias = Literal["end", "dropped", "collected", "retaken", "trimmed"]
+#: small objects taken back, the allocator trimmed, known caches emptied.
+Moment: TypeAlias = Literal["end", "dropped", "collected", "retaken", "trimmed", "cleared"]
 MOMENTS: tuple[Moment, ...] = get_args(Moment)
 
 

@@ -29,8 +29,14 @@ METRICS = (
     "end_traced_bytes",
     "dropped_traced_bytes",
     "collected_traced_bytes",
+    "cleared_traced_bytes",
 )
-DETAILS = ("peak_traced_total_bytes", "dropped_traced_bytes", "collected_traced_bytes")
+DETAILS = (
+    "peak_traced_total_bytes",
+    "dropped_traced_bytes",
+    "collected_traced_bytes",
+    "cleared_traced_bytes",
+)
 #: What others take when they start is before its own start.
 RANK = 2
 
@@ -73,7 +79,7 @@ class Traced(Listener):
     def read(self, moment: Moment) -> None:
         """Read what is traced; the last moment ends the tracing."""
         self._moments[moment] = tracemalloc.get_traced_memory()[0]
-        if moment == "trimmed":
+        if moment == "cleared":
             self._tracing.close()
 
     def metrics(self) -> dict[str, int | float]:
@@ -83,6 +89,7 @@ class Traced(Listener):
             "end_traced_bytes": self._moments["end"],
             "dropped_traced_bytes": self._moments["dropped"],
             "collected_traced_bytes": self._moments["collected"],
+            "cleared_traced_bytes": self._moments["cleared"],
         }
 
     def series(self) -> dict[str, list[int] | list[float]]:

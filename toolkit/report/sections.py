@@ -7,7 +7,7 @@ from typing import TypeVar
 from toolkit.analysis.comparison import Comparison, compare
 from toolkit.analysis.results import Results
 from toolkit.experiment import Experiment
-from toolkit.report import Failure, Figure, Finding, Picture, Section, Table, facts, general, tables
+from toolkit.report import Failure, Figure, Finding, Picture, Section, Table, facts, general, holding, tables
 from toolkit.report.drawing import picture
 from toolkit.report.units import level_text, levels_text
 from toolkit.store import Row, Run
@@ -70,6 +70,7 @@ def section(
         tables=(
             *tables.comparisons(compared, f"{anchor}-predictions", stems),
             *_compositions(results, anchor, stems),
+            *_held(results, anchor, stems),
             *([tables.medians(results, stems(f"{anchor}-medians"))] if results.rows else ()),
         ),
         failures=tuple(_failure(row) for row in results.failed),
@@ -85,6 +86,12 @@ def _compositions(results: Results, anchor: str, stems: Callable[[str], str]) ->
         table := tables.composition(results, stems(f"{anchor}-composition"))
     ):
         yield table
+
+
+def _held(results: Results, anchor: str, stems: Callable[[str], str]) -> Iterator[Table]:
+    cells = holding.held(results)
+    if cells:
+        yield holding.table(results, cells, stems(f"{anchor}-held"))
 
 
 def _paragraphs(question: str) -> list[str]:

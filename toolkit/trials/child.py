@@ -18,6 +18,7 @@ from toolkit.core.config import using_config
 from toolkit.experiment import Experiment
 from toolkit.probes import MOMENTS, Moment, Position, Probe
 from toolkit.trials.allocating import MALLOC_LEVELS
+from toolkit.trials.clearing import clear_caches
 from toolkit.trials.collecting import collecting, policy_of
 from toolkit.trials.copy import traced_total
 from toolkit.trials.levels import toggle_levels, workload_levels
@@ -94,6 +95,8 @@ def _measure(experiment: Experiment, spec: Mapping[str, Any]) -> dict[str, Any]:
         _read(probes, "retaken")
         trim()
         _read(probes, "trimmed")
+        clear_caches()
+        _read(probes, "cleared")
     metrics = {name: value for probe in probes for name, value in probe.metrics().items()}
     return {
         "metrics": {**trial.recorded, **metrics, **total, _GARBAGE: garbage},

@@ -1,0 +1,143 @@
+"""Each verdict, by a workload that really gives cause for it."""
+
+import sys
+from textwrap import dedent
+
+import pytest
+
+from toolkit.analysis.predictions import page_rounded
+from toolkit.analysis.verdict import verdicts
+from toolkit.planning import load_experiment, plan
+from toolkit.trials.supervisor import supervise
+
+READINGS = {
+    "traced": ("end_traced_bytes", "dropped_traced_bytes", "collected_traced_bytes", "cleared_traced_bytes"),
+    "resident": ("end_rss_bytes", "collected_rss_bytes", "trimmed_rss_bytes"),
+}
+S = 800_000
+HEAD = """
+import functools
+import numpy as np
+from toolkit import Experiment, Variable, square
+
+KEPT = []
+
+
+@functools.lru_cache(maxsize=None)
+def cached(number):
+    return np.full(100_000, float(number))
+
+
+@functools.lru_cache(maxsize=2)
+def bounded(number):
+    return {"answer": Variable(np.full(100_000, float(number)))}
+
+
+class Knot:
+    def __init__(self, array):
+        self.array, self.itself = array, self
+
+
+def workload(trial):
+"""
+
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives exact readings")
+
+
+@pytest.fixture
+def told(tmp_path):
+    """Return a function that runs a workload and returns the bytes of each verdict, by its kind."""
+
+    def run(body, **levels):
+        script = tmp_path / "held.py"
+        lines = "\n    ".join(dedent(body).strip().splitlines())
+        script.write_text(
+            f"{HEAD.lstrip()}    {lines}\n\n\n"
+            f"EXPERIMENT = Experiment(workload, factors={ {name: [one] for name, one in levels.items()} }, "
+            "measures=['resident', 'traced'])\n"
+        )
+        readings = {}
+        for trial in plan(load_experiment(str(script)), replicates=1):
+            outcome = supervise(trial)
+            assert outcome.status == "ok", outcome.message
+            readings |= {name: outcome.metrics[name] for name in READINGS[trial.measure]}
+        found = verdicts(**readings)
+        assert all(one.sentence for one in found)
+        return {one.kind: one.nbytes for one in found}
+
+    return run
+
+
+@on_linux
+def test_what_the_workload_returned_is_no_verdict(told):
+    assert told("return np.ones(100_000)") == {}
+
+
+@on_linux
+def test_a_list_that_grows_is_a_leak(told):
+    assert told("for _ in range(5): KEPT.append(np.ones(100_000))") == {"leak": 5 * S}
+
+
+@on_linux
+def test_what_lru_cache_holds_is_a_cache(told):
+    body = """
+    for number in range(4):
+        cached(number), bounded(number)
+    KEPT.append(np.ones(1000))
+    """
+    # Of the bounded one the last two, inside of other objects.
+    assert told(body) == {"cache": 6 * S, "leak": 8000}
+
+
+@on_linux
+def test_a_cycle_with_the_collector_off_is_garbage(told):
+    assert told("for _ in range(7): Knot(np.ones(100_000))", gc="off") == {
+        "garbage awaiting collection": 7 * S
+    }
+
+
+@on_linux
+def test_small_blocks_freed_but_the_last_are_retained_by_the_allocator(told):
+    body = """
+    blocks = [np.ones(1000) for _ in range(5000)]
+    KEPT.append(blocks.pop())
+    """
+    found = told(body, malloc="default")
+    assert found.keys() == {"leak", "retained by the allocator"}
+    assert found["leak"] == 8000
+    # 40 MB of blocks, of which the reserve took up to 4 MiB.
+    assert 5000 * 8016 - (6 << 20) <= found["retained by the allocator"] <= 5000 * 8016
+
+
+@on_linux
+def test_zeros_that_nobody_wrote_to_are_untouched(told):
+    size = 8 * 4_000_000
+    found = told("return np.zeros(4_000_000)")
+    assert found.keys() == {"untouched pages"}
+    # The page with malloc's header in front of the data was written to.
+    assert page_rounded(size) - size <= size - found["untouched pages"] + 4096 <= 3 * 4096
+
+
+def test_what_malloc_keeps_by_design_is_no_verdict():
+    nothing = dict.fromkeys((*READINGS["traced"], *READINGS["resident"]), 0)
+    assert verdicts(**nothing) == ()
+    assert verdicts(**{**nothing, "trimmed_rss_bytes": -28_672}) == ()
+    assert verdicts(**{**nothing, "end_traced_bytes": 2 << 20}) == ()
+    (retained,) = verdicts(**{**nothing, "trimmed_rss_bytes": -(1 << 20)})
+    assert (retained.kind, retained.nbytes) == ("retained by the allocator", 1 << 20)
+
+
+def test_garbage_that_the_allocator_then_keeps_has_two_verdicts():
+    found = verdicts(
+        end_traced_bytes=40 * S,
+        dropped_traced_bytes=40 * S,
+        collected_traced_bytes=0,
+        cleared_traced_bytes=0,
+        end_rss_bytes=40 * S,
+        collected_rss_bytes=39 * S,
+        trimmed_rss_bytes=0,
+    )
+    assert [(one.kind, one.nbytes) for one in found] == [
+        ("garbage awaiting collection", 40 * S),
+        ("retained by the allocator", 39 * S),
+    ]

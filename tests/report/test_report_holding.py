@@ -1,0 +1,43 @@
+"""The table of verdicts: the cells that hold something, and no others."""
+
+from toolkit.report.holding import held, table
+
+S = 800_000
+
+
+def _readings(**changes):
+    names = ("end", "dropped", "collected", "cleared")
+    resident = {f"{name}_rss_bytes": 0 for name in ("end", "collected", "trimmed")}
+    traced = {f"{name}_traced_bytes": 0 for name in names}
+    return {
+        "resident": {name: changes.get(name, zero) for name, zero in resident.items()},
+        "traced": {name: changes.get(name, zero) for name, zero in traced.items()},
+    }
+
+
+def test_each_cell_that_holds_something_has_its_verdict(make_store, results_of, tmp_path):
+    cells = {
+        "weak": _readings(),
+        "strong": _readings(
+            end_traced_bytes=4 * S,
+            dropped_traced_bytes=4 * S,
+            end_rss_bytes=4 * S,
+            collected_rss_bytes=3 * S,
+        ),
+        "traced alone": {"traced": _readings(cleared_traced_bytes=S)["traced"]},
+    }
+    with make_store(tmp_path) as store:
+        for level, measures in cells.items():
+            for measure, metrics in measures.items():
+                store.add("some", {"references": level}, measure, 0, store.outcome(metrics))
+    results = results_of(tmp_path)
+    made = table(results, held(results), "stem")
+    assert [column.heading for column in made.columns[:3]] == ["references", "verdict", "held"]
+    assert [row[:3] for row in made.rows] == [
+        ("strong", "garbage awaiting collection", 4 * S),
+        ("strong", "retained by the allocator", 3 * S),
+    ]
+
+
+def test_a_store_without_these_readings_has_no_verdicts(results):
+    assert held(results["step17_weak_references"]) == ()

@@ -1,0 +1,77 @@
+"""Why bytes are still held when a workload has ended: told by what makes them go away."""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+__all__ = ["Kind", "Verdict", "verdicts"]
+
+Kind: TypeAlias = Literal[
+    "garbage awaiting collection", "cache", "leak", "retained by the allocator", "untouched pages"
+]
+
+#: What malloc may keep by design without being asked to give it back: glibc's M_TRIM_THRESHOLD is 128 KiB.
+RETAINED_FROM_BYTES = 128 << 10
+#: Arrays of less than 64 KiB lie on pages that were resident before, of which there are 2 MiB.
+UNTOUCHED_FROM_BYTES = 2 << 20
+
+_SENTENCES: dict[Kind, str] = {
+    "garbage awaiting collection": "traced until the collector was asked to run, and freed by it",
+    "cache": "traced after collecting, and freed when every functools.lru_cache was emptied",
+    "leak": "still traced when the result was dropped, garbage collected and known caches emptied",
+    "retained by the allocator": "resident when all garbage was collected, and given back when malloc was trimmed",
+    "untouched pages": "traced at the end and not resident: nobody has written to them",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Why some bytes are held.
+
+    Attributes
+    ----------
+    kind : str
+    nbytes : int
+    sentence : str
+        How that is known.
+    """
+
+    kind: Kind
+    nbytes: int
+    sentence: str
+
+
+def verdicts(
+    *,
+    end_traced_bytes: int,
+    dropped_traced_bytes: int,
+    collected_traced_bytes: int,
+    cleared_traced_bytes: int,
+    end_rss_bytes: int,
+    collected_rss_bytes: int,
+    trimmed_rss_bytes: int,
+) -> tuple[Verdict, ...]:
+    """Return why bytes are held at the end, beyond what the workload returned; a verdict for each kind that is.
+
+    Parameters
+    ----------
+    end_traced_bytes, dropped_traced_bytes, collected_traced_bytes, cleared_traced_bytes : int
+        Array data with the result held, with it dropped, with garbage collected, with known caches emptied.
+    end_rss_bytes, collected_rss_bytes, trimmed_rss_bytes : int
+        The resident set less the baseline with the result held, with garbage collected, with malloc trimmed.
+
+    Returns
+    -------
+    tuple of Verdict
+        In the order in which the bytes went away. Bytes that were garbage may be retained by the allocator
+        afterwards: they have two verdicts. What is retained hides as many untouched bytes.
+    """
+    retained = collected_rss_bytes - trimmed_rss_bytes
+    untouched = end_traced_bytes - end_rss_bytes
+    held: dict[Kind, int] = {
+        "garbage awaiting collection": dropped_traced_bytes - collected_traced_bytes,
+        "cache": collected_traced_bytes - cleared_traced_bytes,
+        "leak": cleared_traced_bytes,
+        "retained by the allocator": retained if retained > RETAINED_FROM_BYTES else 0,
+        "untouched pages": untouched if untouched > UNTOUCHED_FROM_BYTES else 0,
+    }
+    return tuple(Verdict(kind, nbytes, _SENTENCES[kind]) for kind, nbytes in held.items() if nbytes > 0)
