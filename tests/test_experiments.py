@@ -176,6 +176,17 @@ def check_allocators(cell):
         assert row.conditions["allocator"].startswith(f"{name} ")
 
 
+def check_observer_effect(cell):
+    bare = {
+        name: cell("timed", name, watcher="bare") for name in ("loop_collections_count", "loop_peak_bytes")
+    }
+    for watcher in ("resident", "traced", "events"):
+        watched = {name: cell("timed", name, watcher=watcher) for name in bare}
+        assert watched["loop_collections_count"] == bare["loop_collections_count"]
+        higher = watched["loop_peak_bytes"] - bare["loop_peak_bytes"]
+        assert abs(higher) <= S + HIGH_WATER_ERROR_BYTES
+
+
 def check_import(cell):
     # How long it takes is a figure of the report: a busy machine fails no test.
     for row in cell.rows:
@@ -186,6 +197,7 @@ def check_import(cell):
 CHECKS = {
     "allocators": check_allocators,
     "gc_policy": check_gc_policy,
+    "observer_effect": check_observer_effect,
     "probe_calibration": check_probe_calibration,
     "step15_backward_order": check_backward_order,
     "step17_reference_counting": check_reference_counting,
