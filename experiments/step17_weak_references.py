@@ -85,7 +85,7 @@ def _size(cell):
 
 
 def findings(results):
-    from toolkit.report import claims
+    from toolkit.report import claims, holding
 
     n, iterations = results.level("n", 100_000), results.level("iterations", 400)
     yield claims.times_as_much(
@@ -111,6 +111,7 @@ def findings(results):
         n=n,
         iterations=iterations,
     )
+    yield holding.latency(results, references="strong", gc="default", n=n, iterations=iterations)
     book = {"n": 100_000, "iterations": 10, "gc": "default"}
     yield claims.in_arrays(
         results,

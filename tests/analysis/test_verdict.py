@@ -12,7 +12,7 @@ from toolkit.trials.supervisor import supervise
 
 READINGS = {
     "traced": ("end_traced_bytes", "dropped_traced_bytes", "collected_traced_bytes", "cleared_traced_bytes"),
-    "resident": ("end_rss_bytes", "collected_rss_bytes", "trimmed_rss_bytes"),
+    "resident": ("end_rss_bytes", "dropped_rss_bytes", "collected_rss_bytes", "trimmed_rss_bytes"),
 }
 S = 800_000
 HEAD = """
@@ -134,6 +134,7 @@ def test_garbage_that_the_allocator_then_keeps_has_two_verdicts():
         collected_traced_bytes=0,
         cleared_traced_bytes=0,
         end_rss_bytes=40 * S,
+        dropped_rss_bytes=40 * S,
         collected_rss_bytes=39 * S,
         trimmed_rss_bytes=0,
     )
@@ -141,3 +142,17 @@ def test_garbage_that_the_allocator_then_keeps_has_two_verdicts():
         ("garbage awaiting collection", 40 * S),
         ("retained by the allocator", 39 * S),
     ]
+
+
+def test_trials_that_collected_at_different_times_do_not_make_garbage_look_untouched():
+    found = verdicts(
+        end_traced_bytes=200 * S,
+        dropped_traced_bytes=200 * S,
+        collected_traced_bytes=0,
+        cleared_traced_bytes=0,
+        end_rss_bytes=192 * S,
+        dropped_rss_bytes=192 * S,
+        collected_rss_bytes=0,
+        trimmed_rss_bytes=0,
+    )
+    assert [one.kind for one in found] == ["garbage awaiting collection"]

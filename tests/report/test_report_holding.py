@@ -1,13 +1,13 @@
 """The table of verdicts: the cells that hold something, and no others."""
 
-from toolkit.report.holding import held, table
+from toolkit.report.holding import held, latency, table
 
 S = 800_000
 
 
 def _readings(**changes):
     names = ("end", "dropped", "collected", "cleared")
-    resident = {f"{name}_rss_bytes": 0 for name in ("end", "collected", "trimmed")}
+    resident = {f"{name}_rss_bytes": 0 for name in ("end", "dropped", "collected", "trimmed")}
     traced = {f"{name}_traced_bytes": 0 for name in names}
     return {
         "resident": {name: changes.get(name, zero) for name, zero in resident.items()},
@@ -22,6 +22,7 @@ def test_each_cell_that_holds_something_has_its_verdict(make_store, results_of, 
             end_traced_bytes=4 * S,
             dropped_traced_bytes=4 * S,
             end_rss_bytes=4 * S,
+            dropped_rss_bytes=4 * S,
             collected_rss_bytes=3 * S,
         ),
         "traced alone": {"traced": _readings(cleared_traced_bytes=S)["traced"]},
@@ -41,3 +42,19 @@ def test_each_cell_that_holds_something_has_its_verdict(make_store, results_of, 
 
 def test_a_store_without_these_readings_has_no_verdicts(results):
     assert held(results["step17_weak_references"]) == ()
+
+
+def test_it_says_how_long_garbage_waits(make_store, results_of, tmp_path):
+    series = {"collection_step": [52], "collection_generation": [0], "collection_pause_seconds": [0.001]}
+    with make_store(tmp_path) as store:
+        levels = {"references": "strong", "iterations": 100}
+        store.add("some", levels, "timed", 0, store.outcome({"wall_seconds": 0.5}, series=series))
+    results = results_of(tmp_path)
+    sentence = latency(results, references="strong", iterations=100).sentence.replace(
+        "\N{NO-BREAK SPACE}", " "
+    )
+    assert "waited 26.0 iterations (130 ms) in the median and 51.0 (255 ms) at most" in sentence
+    assert "the graphs of 49 of 100 iterations still waited at the end" in sentence
+    assert latency(results, references="strong", iterations=7).sentence.endswith(
+        "no timed trial of that loop is here."
+    )

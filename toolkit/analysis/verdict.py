@@ -47,6 +47,7 @@ def verdicts(
     collected_traced_bytes: int,
     cleared_traced_bytes: int,
     end_rss_bytes: int,
+    dropped_rss_bytes: int,
     collected_rss_bytes: int,
     trimmed_rss_bytes: int,
 ) -> tuple[Verdict, ...]:
@@ -56,19 +57,23 @@ def verdicts(
     ----------
     end_traced_bytes, dropped_traced_bytes, collected_traced_bytes, cleared_traced_bytes : int
         Array data with the result held, with it dropped, with garbage collected, with known caches emptied.
-    end_rss_bytes, collected_rss_bytes, trimmed_rss_bytes : int
-        The resident set less the baseline with the result held, with garbage collected, with malloc trimmed.
+    end_rss_bytes, dropped_rss_bytes, collected_rss_bytes, trimmed_rss_bytes : int
+        The resident set less the baseline, with the result held, with it dropped, with garbage collected, with
+        malloc trimmed.
 
     Returns
     -------
     tuple of Verdict
         In the order in which the bytes went away. Bytes that were garbage may be retained by the allocator
-        afterwards: they have two verdicts. What is retained hides as many untouched bytes.
+        afterwards: they have two verdicts. What is retained hides as many untouched bytes, and garbage is not
+        asked whether it was touched.
     """
     retained = collected_rss_bytes - trimmed_rss_bytes
-    untouched = end_traced_bytes - end_rss_bytes
+    garbage = dropped_traced_bytes - collected_traced_bytes
+    # Traced and resident trials are two: the collector may have left one of them more garbage than the other.
+    untouched = (end_traced_bytes - garbage) - (end_rss_bytes - (dropped_rss_bytes - collected_rss_bytes))
     held: dict[Kind, int] = {
-        "garbage awaiting collection": dropped_traced_bytes - collected_traced_bytes,
+        "garbage awaiting collection": garbage,
         "cache": collected_traced_bytes - cleared_traced_bytes,
         "leak": cleared_traced_bytes,
         "retained by the allocator": retained if retained > RETAINED_FROM_BYTES else 0,

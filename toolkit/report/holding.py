@@ -1,14 +1,16 @@
-"""Why bytes are still held at the end, cell by cell."""
+"""Why bytes are still held at the end, cell by cell, and how long garbage waits before it is freed."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from toolkit.analysis.reclamation import reclamation
 from toolkit.analysis.results import Results
 from toolkit.analysis.verdict import Verdict, verdicts
-from toolkit.report import Column, Table
+from toolkit.report import Column, Finding, Table
+from toolkit.report.units import levels_text, number, text
 from toolkit.trials import Level, Measure
 
-__all__ = ["held", "table"]
+__all__ = ["held", "latency", "table"]
 
 _READINGS: Mapping[str, Measure] = {
     "end_traced_bytes": "traced",
@@ -16,6 +18,7 @@ _READINGS: Mapping[str, Measure] = {
     "collected_traced_bytes": "traced",
     "cleared_traced_bytes": "traced",
     "end_rss_bytes": "resident",
+    "dropped_rss_bytes": "resident",
     "collected_rss_bytes": "resident",
     "trimmed_rss_bytes": "resident",
 }
@@ -57,4 +60,31 @@ def table(results: Results, cells: Sequence[_Held], stem: str) -> Table:
             (*one.levels.values(), one.verdict.kind, one.verdict.nbytes, one.verdict.sentence)
             for one in cells
         ),
+    )
+
+
+def latency(results: Results, *, iterations: int, **levels: Level) -> Finding:
+    """Say how long the garbage of a loop waited that leaves one graph of cycles in each iteration.
+
+    Parameters
+    ----------
+    results : Results
+    iterations : int
+        Of the loop.
+    **levels
+        Of the cell beside it.
+    """
+    (cell,) = results.cells("wall_seconds", "timed", (), {**levels, "iterations": iterations}) or (None,)
+    if cell is None:
+        return Finding(sentence="How long garbage waits: no timed trial of that loop is here.")
+    series = results.series(cell.trial)
+    steps, generations = (series.get(f"collection_{name}", ()) for name in ("step", "generation"))
+    told = reclamation([int(step) for step in steps], [int(one) for one in generations], iterations)
+    each = cell.estimate.median / iterations
+    return Finding(
+        sentence=f"From unreachable to freed, the graph of an iteration waited {number(told.median_iterations)} "
+        f"iterations ({text(told.median_iterations * each, 'seconds')}) in the median and "
+        f"{number(told.max_iterations)} ({text(told.max_iterations * each, 'seconds')}) at most "
+        f"({levels_text({**levels, 'iterations': iterations})}); the graphs of {told.waiting_count} of "
+        f"{iterations} iterations still waited at the end."
     )
