@@ -287,7 +287,10 @@ def test_every_trial_of_the_default_profile_is_ok(name, tmp_path):
 
 def test_the_cost_of_importing_is_measured_without_proc_too():
     program = load_experiment("toolkit_import").workload.__globals__["PROGRAM"]
-    without = "import os; exists = os.path.exists; os.path.exists = lambda path: 'statm' not in path and exists(path)\n"
-    answer = subprocess.check_output([sys.executable, "-c", without + program, str(REPOSITORY)], text=True)
+    without = (
+        "import os; exists = os.path.exists; os.path.exists = lambda at: 'statm' not in at and exists(at)"
+    )
+    words = [sys.executable, "-c", f"{without}\n{program}", str(REPOSITORY)]
+    answer = subprocess.check_output(words, text=True)
     readings = json.loads(answer)
     assert 0 < readings[0][0] < readings[1][0] <= readings[2][0]
