@@ -198,8 +198,13 @@ import os, sys, threading, time
 from toolkit.planning import load_experiment, plan
 from toolkit.trials.supervisor import supervise
 
-for trial in plan(load_experiment(sys.argv[1]), replicates=1):
-    threading.Thread(target=supervise, args=(trial,)).start()
+trials = plan(load_experiment(sys.argv[1]), replicates=1)
+threads = [threading.Thread(target=supervise, args=(trial,)) for trial in trials]
+for thread in threads:
+    thread.start()
+# A thread that is left to its own at the end may start no other.
+for thread in threads:
+    thread.join()
 """
 
 
@@ -210,11 +215,13 @@ def test_no_trial_outlives_a_supervisor_that_is_killed(make_trial, tmp_path, eve
         cwd=REPOSITORY,
         env={"TMPDIR": str(tmp_path / "temporary")},
     )
-    # The traced trial runs the workload in a copy of itself first.
-    eventually(lambda: len(list(tmp_path.glob("*.pid"))) == 3)
-    processes = [psutil.Process(int(path.stem)) for path in tmp_path.glob("*.pid")]
-    supervisor.send_signal(signal.SIGKILL)
-    supervisor.wait()
+    try:
+        # The traced trial runs the workload in a copy of itself first.
+        eventually(lambda: len(list(tmp_path.glob("*.pid"))) == 3)
+        processes = [psutil.Process(int(path.stem)) for path in tmp_path.glob("*.pid")]
+    finally:
+        supervisor.send_signal(signal.SIGKILL)
+        supervisor.wait()
     eventually(lambda: all(not one.is_running() or one.status() == psutil.STATUS_ZOMBIE for one in processes))
     for folder in (tmp_path / "temporary").glob("trial-*"):
         for file in folder.iterdir():

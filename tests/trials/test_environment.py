@@ -23,7 +23,7 @@ held = np.ones(100_000)
 Path(into).write_text(json.dumps({
     "variables": dict(os.environ),
     "hash": hash("toolkit"),
-    "addresses": [id(trial), held.ctypes.data],
+    "addresses": [held.ctypes.data, ctypes.cast(ctypes.pythonapi.Py_GetVersion, ctypes.c_void_p).value],
     "path": sys.path,
 }))
 """
