@@ -45,8 +45,8 @@ def figures(results):
             where=strong,
             name=f"waiting_{n}",
             title=f"n={n:,}: what goes when garbage is collected, and what the allocator keeps",
-            caption="mimalloc gives pages back after a delay: what it still has from before is room for arrays, and "
-            "moves its figures from one trial to the next.",
+            caption="mimalloc gives pages back after a delay: what it still has from before is room for arrays, "
+            "and moves its figures from one trial to the next.",
         )
     yield bars(
         results,
@@ -120,7 +120,7 @@ def verdict(results, **levels):
         )
     yield Finding(
         sentence=f"{levels['malloc']} ({told}), n={levels['n']:,}: of a peak of {text(peak, 'bytes')}, "
-        f"{text(dropped, 'bytes')} are resident when all is dropped, held by garbage awaiting the collector. "
+        f"{text(dropped, 'bytes')} are resident when all is dropped, garbage awaiting collection. "
         f"Collected, {after}."
     )
 

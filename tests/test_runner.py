@@ -1,15 +1,17 @@
 """A run, with real trials in a real store: what it runs, what it leaves out, what it records."""
 
 import math
+import sys
 from dataclasses import replace
 from random import Random
 
 import numpy as np
 import pytest
 
+from toolkit import planning
 from toolkit.analysis.predictions import Prediction
 from toolkit.planning import UsageError, load_experiment, plan
-from toolkit.provenance import MUST_AGREE, describe
+from toolkit.provenance import MUST_AGREE, OF_THE_INTERPRETER, describe
 from toolkit.runner import Request, run
 from toolkit.store import StoreLocked
 from toolkit.store.read import read_store
@@ -331,3 +333,38 @@ def test_what_must_not_agree_may_differ(go, from_elsewhere):
 def test_a_failure_of_another_environment_is_no_figure(go, from_elsewhere):
     from_elsewhere(status="crash", python="2.7.18")
     assert go()[0].ok == 1
+
+
+@pytest.mark.parametrize("name", OF_THE_INTERPRETER)
+def test_trials_that_name_their_interpreter_may_be_run_from_any(go, experiment, results, name):
+    named = replace(experiment, constants={"python": sys.executable})
+    (trial,) = plan(named, overrides={"n": [77]})
+    with Writer(results) as store:
+        number = store.begin_run(describe() | {name: "another"}, [trial])
+        store.add(number, trial, Outcome(status="ok", exit_code=0, started_at=1.0, elapsed_seconds=0.1))
+    assert go(experiments=[named])[0].ok == 1
+    # What runs in this interpreter does not mix with what ran in another, but that trial is not of it.
+    assert go(experiments=[experiment])[0].ok == 1
+
+
+def test_several_interpreters_in_one_run_do_not_trip_over_each_other(go, experiment, tmp_path):
+    other = tmp_path / "python-of-mine"
+    other.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    other.chmod(0o755)
+    named = replace(experiment, constants={"python": "this"})
+    for _ in range(2):
+        summary, _ = go(experiments=[named], overrides={"python": ["this", str(other)]})
+    assert (summary.finished_before, summary.failed) == (2, 0)
+
+
+def test_a_level_that_this_machine_lacks_is_skipped_told_of_and_recorded(
+    go, experiment, results, monkeypatch
+):
+    reason = "no libjemalloc.so here; Debian's package libjemalloc2 brings it"
+    monkeypatch.setattr(planning, "obstacle_to_malloc", lambda level: reason if level == "jemalloc" else "")
+    chosen = replace(experiment, factors={"n": [1], "malloc": ["default", "jemalloc"]})
+    summary, _ = go(experiments=[chosen])
+    assert (summary.planned, summary.ok) == (1, 1)
+    assert summary.skipped == [f"counted, malloc=jemalloc: {reason}"]
+    (made,) = read_store(results).runs
+    assert made.description["skipped_levels"] == {"counted": {"malloc=jemalloc": reason}}

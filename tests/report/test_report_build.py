@@ -197,6 +197,24 @@ def test_a_script_that_has_not_run_is_not_in_the_report(small):
     )
 
 
+def test_a_level_that_a_run_skipped_is_told_of_until_it_has_been_measured(make_store, tmp_path):
+    with make_store(tmp_path) as store:
+        outcome = store.outcome({"peak_rss_bytes": 1})
+        first = store.add("loop", {"malloc": "fixed"}, "resident", 0, outcome)
+    skipped = {"loop": {"malloc=jemalloc": "no library"}, "another": {"malloc=mimalloc": "none either"}}
+    heap, jemalloc = (replace(first, factors={"malloc": level}) for level in ("heap", "jemalloc"))
+    with Writer(tmp_path) as writer:
+        writer.add(writer.begin_run({"skipped_levels": skipped}, [first, heap]), heap, outcome)
+    (section,) = document(tmp_path, {}).sections
+    assert [note for note in section.notes if "Skipped" in note] == ["Skipped malloc=jemalloc: no library."]
+    assert not [what for what, _ in section.machine if "skipped" in what]
+
+    with Writer(tmp_path) as writer:
+        writer.add(writer.begin_run({}, [first, heap, jemalloc]), jemalloc, outcome)
+    (section,) = document(tmp_path, {}).sections
+    assert not [note for note in section.notes if "Skipped" in note]
+
+
 def test_trials_with_older_constants_are_left_out_and_counted(make_store, tmp_path):
     with make_store(tmp_path) as store:
         for constant in (10, 20):

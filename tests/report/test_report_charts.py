@@ -6,16 +6,19 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
+from matplotlib.text import Text
 
 from toolkit.report import style
 from toolkit.report.charts._canvas import _wrapped, shown
 from toolkit.report.charts.bars import bars
+from toolkit.report.charts.pareto import Cost, frontier, pareto
 from toolkit.report.charts.pauses import pauses
 from toolkit.report.charts.scaling import scaling
 from toolkit.report.charts.timeline import _within_steps, timeline
 from toolkit.report.charts.waiting import waiting
 
 WORDS = {"name": "figure", "title": "What is seen", "caption": "A word before."}
+PEAK, TIME = Cost("peak_rss_bytes", "resident"), Cost("wall_seconds", "timed")
 KINDS = {
     "bars": lambda results: bars(results, "peak_rss_bytes", "resident", **WORDS),
     "scaling": lambda results: scaling(
@@ -25,6 +28,7 @@ KINDS = {
     "waiting": lambda results: waiting(results, **WORDS),
     "waiting traced": lambda results: waiting(results, measure="traced", **WORDS),
     "pauses": lambda results: pauses(results, **WORDS),
+    "pareto": lambda results: pareto(results, PEAK, TIME, **WORDS),
 }
 
 
@@ -61,6 +65,47 @@ def test_no_legend_covers_data(figure):
     for legend in drawing.legends:
         for axes in drawing.axes:
             assert not axes.get_window_extent().overlaps(legend.get_window_extent())
+
+
+@pytest.mark.parametrize(
+    ("costs", "places"),
+    [
+        ([], ()),
+        ([(1, 1)], (0,)),
+        ([(2, 1), (1, 2)], (1, 0)),
+        ([(1, 1), (2, 2)], (0,)),
+        ([(1, 2), (1, 1), (2, 1)], (1,)),
+        ([(1, 1), (1, 1)], (0, 1)),
+        ([(3, 1), (2, 2), (1, 3), (3, 3)], (2, 1, 0)),
+    ],
+)
+def test_the_frontier_is_what_nothing_beats(costs, places):
+    assert frontier(costs) == places
+
+
+def test_a_reference_stands_beside_the_frontier(results):
+    loop = results["step17_weak_references"]
+    figure = pareto(loop, PEAK, TIME, **WORDS, reference={"references": "weak"})
+    assert "references=weak: " in figure.alt
+    chosen = figure.alt.partition("No other beats: ")[2]
+    assert chosen and "weak" not in chosen
+    (legend,) = _drawn(figure).legends
+    assert "references=weak" in [text.get_text() for text in legend.get_texts()]
+
+
+def test_names_of_points_lie_apart_and_inside(results):
+    loop = results["step17_weak_references"]
+    drawing = _drawn(pareto(loop, PEAK, TIME, **WORDS, where={"iterations": 400}))
+    (axes,) = drawing.axes
+    boxes = [Text.get_window_extent(text) for text in axes.texts]
+    assert len(boxes) > 3
+    for place, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[:place])
+        assert axes.get_window_extent().x0 <= box.x0 and box.x1 <= axes.get_window_extent().x1
+
+
+def test_thousands_in_names_of_cells_stay_apart():
+    assert shown("n=10\N{NARROW NO-BREAK SPACE}000") == "n=10\N{NARROW NO-BREAK SPACE}000"
 
 
 def test_drawing_leaves_the_settings_of_matplotlib_as_they_were(figure):
