@@ -166,9 +166,8 @@ def _draw(across: Cost, up: Cost, title: str, points: Sequence[_Point]) -> Drawi
             linestyle="",
             zorder=3,
         )
-    xs, ys = [one.x.median for one in points], [one.y.median for one in points]
-    _axis(axes, "x", across.metric, xs)
-    _axis(axes, "y", up.metric, ys)
+    _axis(axes, "x", across.metric, [end for one in points for end in _ends(one.x)])
+    _axis(axes, "y", up.metric, [end for one in points for end in _ends(one.y)])
     legend(drawing, _handles(points, chosen))
     _label(drawing, axes, points)
     return drawing
@@ -179,6 +178,10 @@ def _spans(axes: Axes, point: _Point, color: str) -> None:
         axes.plot([point.x.low, point.x.high], [point.y.median] * 2, color=color, linewidth=1.2)
     if point.y.low is not None and point.y.high is not None:
         axes.plot([point.x.median] * 2, [point.y.low, point.y.high], color=color, linewidth=1.2)
+
+
+def _ends(estimate: Estimate) -> list[float]:
+    return [end for end in (estimate.low, estimate.median, estimate.high) if end is not None]
 
 
 def _axis(axes: Axes, which: str, metric: str, values: Sequence[float]) -> None:
@@ -212,7 +215,7 @@ def _handles(points: Sequence[_Point], chosen: Sequence[_Point]) -> list[Line2D]
             Line2D([], [], color=SERIES[0], marker=MARKERS[0], ls=(0, (5, 2)), label="the frontier")
         )
     if any(not point.is_reference and point not in chosen for point in points):
-        handles.append(Line2D([], [], color=MUTED, fillstyle="none", **look, label="beaten in both"))
+        handles.append(Line2D([], [], color=MUTED, fillstyle="none", **look, label="beaten by another"))
     handles += [
         Line2D([], [], color=SERIES[1], marker="*", markersize=11, label=point.label)
         for point in points
