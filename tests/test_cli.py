@@ -394,8 +394,8 @@ def test_the_experiments_are_listed_with_their_questions(here):
 
 
 MISTAKES = {
-    "no command": ([], "Missing command. The commands are export, list, predict, report, run."),
-    "unknown command": (["ran"], "The commands are export, list, predict, report, run."),
+    "no command": ([], f"Missing command. The commands are {', '.join(COMMANDS)}."),
+    "unknown command": (["ran"], f"The commands are {', '.join(COMMANDS)}."),
     "unknown option": (["run", "--jbos", "1"], "No such option"),
     "unknown experiment": (
         ["run", "conted"],
