@@ -40,15 +40,12 @@ class Heap:
         The position of the object that is asked about.
     outside : numpy.ndarray of int64
         For each object, how many references come from no other object here.
-    outside_for_collector : numpy.ndarray of int64
-        The same as the collector counts them: to it, arrays and hidden objects are elsewhere.
     """
 
     objects: list[Any]
     visible_count: int
     target: int
     outside: _Positions
-    outside_for_collector: _Positions
     _holders: _Positions
     _starts: _Positions
 
@@ -108,12 +105,10 @@ def scan(boxed: list[Any], more: list[Any]) -> Heap:
     target = index[id(boxed[0])]
     ours = np.array([index[id(entry)] for entry in boxed + more], dtype=np.int64)
     _subtract(outside, ours)
-    outside_for_collector = outside.copy()
     _subtract(outside, held)
-    _subtract(outside_for_collector, held[holders < visible_count])
     order = np.argsort(held, kind="stable")
     starts = np.searchsorted(held[order], np.arange(len(objects) + 1))
-    return Heap(objects, visible_count, target, outside, outside_for_collector, holders[order], starts)
+    return Heap(objects, visible_count, target, outside, holders[order], starts)
 
 
 def _references(objects: list[Any], index: dict[int, int]) -> tuple[_Positions, _Positions]:

@@ -19,6 +19,8 @@ SMALL_SIZE = 10.5
 LINE_HEIGHT = 15.0
 
 _LABEL_CHARACTERS = 34
+_BOX_CHARACTERS = 30
+_LINE_CHARACTERS = 54
 _PADDING = 9.0
 _BESIDE = 34.0
 _GAP = 46.0
@@ -114,10 +116,21 @@ def _box_texts(node: Node) -> list[tuple[str, float, Literal["bold", "normal"]]]
     what = [node.role, *([human(node.size_bytes)] if node.size_bytes else [])]
     name = node.type.rpartition(".")[2]
     kind = [] if not name or node.label.startswith(name) or node.role == "root" else [name]
-    texts: list[tuple[str, float, Literal["bold", "normal"]]] = [(legible(node.label), FONT_SIZE, "bold")]
+    texts: list[tuple[str, float, Literal["bold", "normal"]]] = [
+        (legible(line), FONT_SIZE, "bold") for line in _wrapped(node.label, _BOX_CHARACTERS)[:2]
+    ]
     # The bytes of a variable's arrays are in its role, one by one.
     line = node.role if "data " in node.role else " · ".join([*kind, *what])
     return [*texts, (legible(line), SMALL_SIZE, "normal")]
+
+
+def _wrapped(text: str, characters: int) -> list[str]:
+    lines = [""]
+    for word in text.split(" "):
+        if lines[-1] and len(lines[-1]) + len(word) >= characters:
+            lines.append("")
+        lines[-1] = f"{lines[-1]} {legible(word)}".strip(" ")
+    return lines
 
 
 class _Placing:
@@ -168,12 +181,8 @@ class _Placing:
 
     @staticmethod
     def _paragraph(text: str, size: float, weight: Literal["bold", "normal"] = "normal") -> list[Words]:
-        lines = [""]
-        for word in text.split():
-            if lines[-1] and len(lines[-1]) + len(word) > 52:
-                lines.append("")
-            lines[-1] = f"{lines[-1]} {legible(word)}".strip()
-        return [Words(0, 0, line, "start", size, weight) for line in lines if line]
+        lines = _wrapped(text, _LINE_CHARACTERS) if text else []
+        return [Words(0, 0, line, "start", size, weight) for line in lines]
 
     def _around(self) -> list[int]:
         """Return the edges that are no straight lines."""

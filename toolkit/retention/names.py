@@ -32,6 +32,7 @@ _FRAMES: tuple[tuple[type, str], ...] = (
 #: Of these the text runs no code but Python's own.
 CONSTANTS: Final = (str, bytes, int, float, bool, type(None))
 _KEY_CHARACTERS = 40
+_ABSENT: Final = object()
 
 
 def mro(one: Any) -> tuple[type, ...]:
@@ -116,7 +117,7 @@ def _in_array(holder: Any, held: Any) -> Iterator[str]:
 
 
 def _in_frame(frame: FrameType, held: Any) -> Iterator[str]:
-    for name, one in local_variables(frame):
+    for name, one in local_variables(frame).items():
         if one is held or (type(held) is CellType and _contents(held) is one):
             yield f" local {name!r}"
 
@@ -161,7 +162,7 @@ def is_namespace_of(names: Any, holder: Any) -> bool:
 def attribute_is(holder: Any, name: str, held: Any) -> bool:
     """Whether an object keeps another one as the attribute `name`, in itself and not by way of its class."""
     for kind in mro(holder):
-        inherited = namespace_of_class(kind).get(name)
+        inherited = namespace_of_class(kind).get(name, _ABSENT)
         # Whatever can compute an attribute might do so now.
         if inherited is held or any("__get__" in namespace_of_class(one) for one in mro(inherited)):
             return False

@@ -62,12 +62,10 @@ def node(number: int, one: Any, role: str = "") -> Node:
 def type_name(one: Any) -> str:
     """Return the name of the type of an object, with its module unless it is built in."""
     kind = type(one)
-    module = namespace_of_class(kind).get("__module__", "builtins")
+    module = type.__dict__["__module__"].__get__(kind)
     name = type.__dict__["__qualname__"].__get__(kind)
-    if type(module) is not str:
-        # Types of C code have it in their full name alone.
-        return str(name)
-    return str(name) if module == "builtins" else f"{module}.{name}"
+    # A class may name its instances' module in place of its own, by a property.
+    return str(name) if type(module) is not str or module == "builtins" else f"{module}.{name}"
 
 
 def size_bytes(one: Any) -> int:

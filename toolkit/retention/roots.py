@@ -19,8 +19,9 @@ class Roots:
 
     Attributes
     ----------
-    variables : dict
-        Of each object that running functions hold in variables: the names, each with its function.
+    variables, functions, counts : dict
+        Of each object that running functions hold in variables: the name of one variable and its function, and
+        how many variables hold it.
     namespaces : dict
         Of each namespace of a module or of running code: whose it is.
     modules : dict
@@ -29,7 +30,9 @@ class Roots:
         The objects that running functions hold, each once.
     """
 
-    variables: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
+    variables: dict[int, str] = field(default_factory=dict)
+    functions: dict[int, str] = field(default_factory=dict)
+    counts: dict[int, int] = field(default_factory=dict)
     namespaces: dict[int, str] = field(default_factory=dict)
     modules: dict[int, str] = field(default_factory=dict)
     values: list[Any] = field(default_factory=list)
@@ -41,8 +44,10 @@ def roots() -> Roots:
     The list of values is the only thing that refers to what the roots hold.
     """
     found = Roots()
-    for name, module in list(sys.modules.items()):
-        if ModuleType in type.__dict__["__mro__"].__get__(type(module)):
+    # Names first, for other threads may import meanwhile; and no pairs, which Python keeps when they are freed.
+    for name in list(sys.modules):
+        module = sys.modules.get(name)
+        if module is not None and ModuleType in type.__dict__["__mro__"].__get__(type(module)):
             found.modules[id(module)] = str(name)
             found.namespaces[id(namespace(module))] = f"module {name}"
     for frame in _running():
@@ -50,11 +55,13 @@ def roots() -> Roots:
         if not frame.f_code.co_flags & CO_OPTIMIZED:
             found.namespaces.setdefault(id(frame.f_locals), f"class body {_where(frame)}")
             continue
-        for name, value in local_variables(frame):
-            if id(value) not in found.variables:
-                found.variables[id(value)] = []
+        where = _where(frame)
+        for name, value in local_variables(frame).items():
+            at = id(value)
+            if at not in found.variables:
+                found.variables[at], found.functions[at] = name, where
                 found.values.append(value)
-            found.variables[id(value)].append((name, _where(frame)))
+            found.counts[at] = found.counts.get(at, 0) + 1
     return found
 
 
@@ -64,14 +71,14 @@ def namespace(module: ModuleType) -> dict[str, Any]:
     return found
 
 
-def local_variables(frame: FrameType) -> list[tuple[str, Any]]:
+def local_variables(frame: FrameType) -> dict[str, Any]:
     """Return the variables of a function's frame, and leave no copy of them with the frame.
 
     Before Python 3.13 a frame keeps the dictionary that it is asked for, and with it every value, until the
     function ends. It is emptied again, unless somebody else has it or is tracing, who may want to write back.
     """
     names = frame.f_locals
-    variables = list(names.items())
+    variables = dict(names)
     if sys.version_info < (3, 13) and sys.getrefcount(names) <= _OURS_ALONE and sys.gettrace() is None:
         names.clear()
     return variables

@@ -53,6 +53,47 @@ def nearest_cycle(heap: Heap, towards: dict[int, int], is_end: Callable[[int], b
     return chain_to(entry, towards) + _around(entry, inside, on_cycles)
 
 
+def staying(heap: Heap, garbage: dict[int, int]) -> set[int]:
+    """Return which of the objects that lead to garbage the collector never frees, however often it runs.
+
+    Parameters
+    ----------
+    heap : Heap
+    garbage : dict
+        The object and whatever leads to it, as `ancestors` returns them.
+    """
+    holders = {position: set(heap.holders(position)) for position in garbage}
+    held: dict[int, set[int]] = {position: set() for position in garbage}
+    for position, ones in holders.items():
+        for holder in ones:
+            held[holder].add(position)
+    staying = set(garbage)
+    while freed := _freed_by_a_run(staying, holders, held, heap.visible_count):
+        # What only freed objects held goes with them, at once and whatever it is.
+        for position in freed:
+            staying.discard(position)
+            freed += [
+                one
+                for one in held[position]
+                if one in staying and one not in freed and not holders[one] & staying
+            ]
+    return staying
+
+
+def _freed_by_a_run(
+    garbage: set[int], holders: dict[int, set[int]], held: dict[int, set[int]], visible_count: int
+) -> list[int]:
+    """Return what the collector finds unreachable: it takes whatever it cannot see the holders of for reachable."""
+    seen = {position for position in garbage if position < visible_count}
+    waiting = [position for position in seen if (holders[position] & garbage) - seen]
+    reachable = set(waiting)
+    for position in waiting:
+        more = (held[position] & seen) - reachable
+        reachable |= more
+        waiting += more
+    return [*(seen - reachable)]
+
+
 def _around(entry: int, holders: dict[int, list[int]], on_cycles: dict[int, int]) -> Chain:
     """Return the shortest way from a position, holder by holder, back to it, without it at the beginning."""
     component = on_cycles[entry]
@@ -85,21 +126,24 @@ def _on_cycles(edges: dict[int, list[int]]) -> dict[int, int]:
             continue
         order[start] = low[start] = len(order)
         component.append(start)
-        calls = [(start, iter(edges[start]))]
+        # Two lists and no pairs: freed pairs would leave the collector's count of new objects too high.
+        calls, rests = [start], [iter(edges[start])]
         while calls:
-            position, rest = calls[-1]
-            for following in rest:
+            position = calls[-1]
+            for following in rests[-1]:
                 if following not in order:
                     order[following] = low[following] = len(order)
                     component.append(following)
-                    calls.append((following, iter(edges[following])))
+                    calls.append(following)
+                    rests.append(iter(edges[following]))
                     break
                 if following not in done:
                     low[position] = min(low[position], order[following])
             else:
                 calls.pop()
+                rests.pop()
                 if calls:
-                    caller = calls[-1][0]
+                    caller = calls[-1]
                     low[caller] = min(low[caller], low[position])
                 if low[position] == order[position]:
                     members = [component.pop()]
