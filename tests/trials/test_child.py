@@ -1,6 +1,7 @@
 """The child: what it loads, in which order it works, and that it goes when its supervisor does."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -274,3 +275,15 @@ def test_a_script_that_declares_no_experiment_of_its_own_is_refused(tmp_path, so
     script.write_text(source)
     with pytest.raises(TypeError, match=complaint):
         load_script(script)
+
+
+def test_a_script_that_was_changed_within_a_second_is_read_anew(make_trial):
+    trial = make_trial("trial.record(answer_count=1)")
+    script = Path(trial.script)
+    load_script(script)
+    assert supervise(trial).metrics["answer_count"] == 1
+    assert not (script.parent / "__pycache__").exists()
+    before = script.stat()
+    script.write_text(script.read_text().replace("answer_count=1", "answer_count=2"))
+    os.utime(script, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert supervise(trial).metrics["answer_count"] == 2

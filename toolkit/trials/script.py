@@ -24,7 +24,13 @@ def load_script(path: Path) -> Experiment:
     module = module_from_spec(module_spec)
     # What looks for the module of a class finds it here: a dataclass whose annotations are text does.
     sys.modules[module_spec.name] = module
-    module_spec.loader.exec_module(module)
+    writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        # Python takes a script of one size and second for the one that it compiled before; and of trials side by
+        # side the first alone would make the folder for bytecode, and find other addresses than the next.
+        module_spec.loader.exec_module(module)
+    finally:
+        sys.dont_write_bytecode = writes
     experiment = getattr(module, "EXPERIMENT", None)
     if not isinstance(experiment, Experiment):
         raise TypeError(f"{path} declares no EXPERIMENT = Experiment(...)")
