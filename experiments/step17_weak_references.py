@@ -36,6 +36,7 @@ def predict(cell, interpreter):
 def figures(results):
     from toolkit.report.charts.bars import bars
     from toolkit.report.charts.pauses import pauses
+    from toolkit.report.charts.references import references
     from toolkit.report.charts.timeline import timeline
     from toolkit.report.charts.waiting import waiting
 
@@ -78,6 +79,37 @@ def figures(results):
         name="pauses",
         title=f"{_size(longest)}: the collector stops the program to free what weak references never let pile up",
     )
+    yield references(
+        lambda: [still_alive("weak"), still_alive("strong")],
+        name="held",
+        title="Why is the array of x still alive? A strong output reference closes a cycle",
+        caption="Taken from the objects of y = square(x) themselves, n=1000, while the report was drawn: it shows "
+        "structure and measures nothing. The name x is gone, the variable y of a function is the root.",
+        alt="Two diagrams from the variable y down to the array of x: y holds its creator, Square, which holds "
+        "its input x, which holds the array. Square refers back to y: by a weak reference in the one, by a "
+        "strong one in the other. When y goes as well, the first is freed at once and the second waits for the "
+        "collector as a cycle.",
+    )
+
+
+def still_alive(level):
+    import weakref
+
+    import numpy as np
+
+    from toolkit import explain, using_config
+    from toolkit.report.charts.references import Panel
+
+    with using_config(references=level):
+        x = Variable(np.ones(1000), name="x")
+        y = square(x)
+    y.name = "y"
+    array = weakref.ref(x.data)
+    del x
+    diagram = explain(array()).diagram()
+    del y
+    after = "freed at once" if array() is None else f"held by a {explain(array()).kind}"
+    return Panel(f"{level} output references", diagram, f"when y goes as well: {after}")
 
 
 def _size(cell):

@@ -17,6 +17,8 @@ from toolkit.retention.svg import arrow_head
 _STRONG: Final[dict[str, Any]] = {"color": style.SERIES[0], "linestyle": "-"}
 _WEAK: Final[dict[str, Any]] = {"color": style.SERIES[1], "linestyle": (0, (4, 2.5))}
 _POINTS_PER_INCH = 72
+#: How large, of the size they have by themselves, boxes and words are where there is room.
+_LARGEST = 0.8
 #: So wide are the panels together; `canvas` makes drawings so wide.
 _WIDTH_INCHES = 5.4
 
@@ -62,7 +64,7 @@ def references(
 
 def _draw(title: str, panels: Sequence[Panel]) -> Drawing:
     placed = [layout(Diagram(panel.diagram.rows, panel.diagram.edges)) for panel in panels]
-    scale = min(_WIDTH_INCHES / sum(one.width for one in placed), 1 / _POINTS_PER_INCH)
+    scale = min(_WIDTH_INCHES / sum(one.width for one in placed), _LARGEST / _POINTS_PER_INCH)
     height = max(one.height for one in placed)
     drawing, axes = canvas(title, height * scale + 1.3)
     axes.remove()
