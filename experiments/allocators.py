@@ -69,8 +69,7 @@ def figures(results):
 
 
 def findings(results):
-    from toolkit.report import Finding, claims
-    from toolkit.report.units import text
+    from toolkit.report import claims
 
     for n in results.levels("n"):
         yield from verdicts(results, n)

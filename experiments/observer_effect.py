@@ -78,6 +78,10 @@ def workload(trial, *, watcher, n, iterations):
     WATCHERS[watcher](run)
 
 
+def size(results):
+    return {"n": results.level("n", 100_000), "iterations": results.level("iterations", 300)}
+
+
 def figures(results):
     from toolkit.report.charts.bars import bars
 
@@ -85,7 +89,15 @@ def figures(results):
         ("loop_collections_count", "How often the collector runs under each watcher"),
         ("loop_peak_bytes", "How high the resident set rises under each watcher"),
     ):
-        yield bars(results, metric, "timed", by=["watcher"], name=metric.split("_")[1], title=title)
+        yield bars(
+            results,
+            metric,
+            "timed",
+            by=["watcher"],
+            where=size(results),
+            name=metric.split("_")[1],
+            title=title,
+        )
 
 
 def findings(results):
@@ -93,17 +105,17 @@ def findings(results):
     from toolkit.report.units import number, text
 
     def median(metric, watcher):
-        estimate = results.at(metric, "timed", watcher=watcher)
+        estimate = results.at(metric, "timed", watcher=watcher, **size(results))
         return None if estimate is None else estimate.median
 
     count, peak = (median(metric, "bare") for metric in ("loop_collections_count", "loop_peak_bytes"))
-    if count is None or peak is None:
+    watchers = [watcher for watcher in results.levels("watcher") if watcher != "bare"]
+    if count is None or peak is None or not watchers:
+        yield Finding(sentence="No watched loop ran beside a bare one: there is nothing to compare.")
         return
     # What the core tells a listener may move a collection within an iteration, by one array.
-    allowed = 8 * results.levels("n")[-1] + HIGH_WATER_ERROR_BYTES
-    for watcher in results.levels("watcher"):
-        if watcher == "bare":
-            continue
+    allowed = 8 * size(results)["n"] + HIGH_WATER_ERROR_BYTES
+    for watcher in watchers:
         more = median("loop_collections_count", watcher) - count
         higher = median("loop_peak_bytes", watcher) - peak
         changed = more != 0 or abs(higher) > allowed
