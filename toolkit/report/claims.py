@@ -90,7 +90,7 @@ def times_as_much(
         [results.readings(metric, measure, **cell.levels) for cell in results.cells(metric, measure)],
     )
     ratio = f"{number(first.median / second.median)} times"
-    if not differs.stands_out:
+    if differs.floor is not None and not differs.stands_out:
         ratio = "which is no difference, for replicates of one cell lie as far apart:" + f" {ratio}"
     made = Finding(
         sentence=sentence.format(
