@@ -69,7 +69,7 @@ def figures(results):
             by=by,
             where=here,
             name=f"peak{ending}",
-            title=f"The peak is set by when the collector runs, and by nothing else{on}",
+            title=f"With strong references the peak is set by when the collector runs{on}",
         )
         yield waiting(
             results,

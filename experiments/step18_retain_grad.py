@@ -57,7 +57,7 @@ def figures(results):
         by=["retain_grad"],
         where=largest,
         name="time",
-        title="Fresh pages for gradients that stay cost time as well",
+        title="Keeping gradients costs time as well",
     )
 
     yield roles(

@@ -38,13 +38,17 @@ class UsageError(Exception):
 
 
 def experiment_scripts() -> dict[str, Path]:
-    """Return the scripts of the folder ``experiments``, here or beside the package, by name."""
+    """Return the scripts of ``experiments``, here or beside the package, by name: the book's steps come first."""
     folders = (Path.cwd(), Path(__file__).resolve().parents[1])
     scripts: dict[str, Path] = {}
     for folder in folders:
-        for script in sorted((folder / "experiments").glob("[!_]*.py")):
+        for script in sorted((folder / "experiments").glob("[!_]*.py"), key=_place):
             scripts.setdefault(script.stem, script)
     return scripts
+
+
+def _place(script: Path) -> tuple[bool, str]:
+    return not script.stem.startswith("step"), script.stem
 
 
 def load_experiment(name: str) -> Experiment:

@@ -66,7 +66,7 @@ def _draw(title: str, panels: Sequence[Panel]) -> Drawing:
     placed = [layout(Diagram(panel.diagram.rows, panel.diagram.edges)) for panel in panels]
     scale = min(_WIDTH_INCHES / sum(one.width for one in placed), _LARGEST / _POINTS_PER_INCH)
     height = max(one.height for one in placed)
-    drawing, axes = canvas(title, height * scale + 1.3)
+    drawing, axes = canvas(title, height * scale + 1.9)
     axes.remove()
     across = [one.width for one in placed]
     for one, panel, place in zip(

@@ -1,7 +1,7 @@
 """What is still there at the end, split by what it waits for."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure as Drawing
@@ -57,7 +57,7 @@ def waiting(
     """Draw what each cell holds when its workload has ended: a bar of parts, over what was predicted.
 
     The parts are differences of the readings at the end, with the result dropped, garbage collected and the
-    allocator trimmed. A part below zero counts as nothing.
+    allocator trimmed. The parts never exceed what is held.
 
     Parameters
     ----------
@@ -96,8 +96,9 @@ def waiting(
 
 
 def _parts(readings: Sequence[float]) -> tuple[float, ...]:
-    differences = (before - after for before, after in pairwise(readings))
-    return tuple(max(0.0, part) for part in (*differences, readings[-1]))
+    # What a later reading has more than an earlier one was not held at the end, and belongs to no part of it.
+    left = [max(0.0, reading) for reading in accumulate(readings, min)]
+    return (*(before - after for before, after in pairwise(left)), left[-1])
 
 
 def _names(measure: str) -> tuple[str, ...]:
