@@ -144,13 +144,18 @@ def plan(
         )
         for cell in design.cells(experiment)
         for measure in MEASURES
-        if measure in design.measures
+        if measure in design.measures and _gets(experiment, measure, {**design.constants, **cell})
         for replicate in range(repeats[measure])
     ]
     if not trials:
         why = "; ".join(f"{level}: {reason}" for level, reason in _skipped(design).items())
         raise UsageError(f"{experiment.name}: no cell is left with these levels{why and f' ({why})'}")
     return trials
+
+
+def _gets(experiment: Experiment, measure: Measure, cell: Mapping[str, Level]) -> bool:
+    wanted = experiment.only.get(measure, {})
+    return all(cell[name] in levels for name, levels in wanted.items())
 
 
 def skipped_levels(

@@ -59,7 +59,7 @@ def _predicted(
     """Return the predicted metrics of a trial, and what they rest on."""
     if experiment.predict is None:
         return {}, {}
-    if trial.measure == "timed" or trial.measure == "ledger":
+    if trial.measure != "resident" and trial.measure != "traced":
         # Theory counts what comes and goes inside an operation, which the ledger does not see.
         return {}, {}
     prediction = experiment.predict(_cell(trial), interpreter)

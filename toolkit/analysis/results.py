@@ -71,7 +71,7 @@ class Results:
         Their names.
     varying : tuple of str
         Those of both that have more than one level, factors first.
-    measures : tuple of {"resident", "traced", "timed", "ledger"}
+    measures : tuple of {"resident", "traced", "timed", "ledger", "lines", "profiled"}
         In which some trial ended well.
     """
 
@@ -131,7 +131,7 @@ class Results:
         ----------
         metric : str
             Its unit ends its name.
-        measure : {"resident", "traced", "timed", "ledger"}
+        measure : {"resident", "traced", "timed", "ledger", "lines", "profiled"}
             The kind of trials to take it from.
         by : iterable of str, optional
             The factors and constants that tell cells apart, in the order in which cells are sorted; whatever

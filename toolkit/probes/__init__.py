@@ -3,7 +3,8 @@
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias, get_args
+from types import CodeType
+from typing import Literal, Protocol, TypeAlias, get_args, runtime_checkable
 
 #: When a reading is taken after the workload: its result held, its result dropped, garbage collected, the room for
 #: small objects taken back, the allocator trimmed, known caches emptied.
@@ -45,9 +46,18 @@ class Datasheet:
 
 @dataclass(slots=True)
 class Position:
-    """Where the workload is: the step of its loop, from 0; -1 before the first and in workloads without a loop."""
+    """Where the workload is.
+
+    Attributes
+    ----------
+    step : int
+        Of its loop, from 0; -1 before the first and in workloads without a loop.
+    code : code or None
+        That of the workload itself, by which its frames are known; None while nothing but warming up is done.
+    """
 
     step: int = -1
+    code: CodeType | None = None
 
 
 class Probe(Protocol):
@@ -82,6 +92,14 @@ class Probe(Protocol):
 
     def series(self) -> Mapping[str, list[int] | list[float]]:
         """Return the series, all of one length; an empty mapping where there is none."""
+
+
+@runtime_checkable
+class Telling(Protocol):
+    """A probe that tells under what its figures were taken, beside what every trial tells of that."""
+
+    def conditions(self) -> Mapping[str, str | int]:
+        """Return the conditions, by names that no other has."""
 
 
 class Watcher(Protocol):

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 Level: TypeAlias = bool | int | float | str
-Measure: TypeAlias = Literal["resident", "traced", "timed", "ledger"]
+Measure: TypeAlias = Literal["resident", "traced", "timed", "ledger", "lines", "profiled"]
 Status: TypeAlias = Literal["ok", "error", "mem-error", "exit", "bad-result", "timeout", "crash", "killed"]
 
-MEASURES: tuple[Measure, ...] = ("resident", "traced", "timed", "ledger")
+MEASURES: tuple[Measure, ...] = ("resident", "traced", "timed", "ledger", "lines", "profiled")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,8 +25,8 @@ class Trial:
         The path of the script.
     factors, constants : mapping of str to bool, int, float or str
         The level of each factor; the values of the constants.
-    measure : {"resident", "traced", "timed", "ledger"}
-        Which of the four kinds of figures it takes: each disturbs the others.
+    measure : {"resident", "traced", "timed", "ledger", "lines", "profiled"}
+        Which of the six kinds of figures it takes: each disturbs the others.
     replicate : int
         From 0.
     seed : int

@@ -1,6 +1,7 @@
 """The child: one trial, in a process of its own. It loads numpy, the core, its probes, its engine, the script."""
 
 import gc
+import inspect
 import json
 import mmap
 import platform
@@ -16,7 +17,7 @@ import numpy as np
 
 from toolkit.core.config import using_config
 from toolkit.experiment import Experiment
-from toolkit.probes import MOMENTS, Moment, Position, Probe
+from toolkit.probes import MOMENTS, Moment, Position, Probe, Telling
 from toolkit.trials.allocating import MALLOC_LEVELS
 from toolkit.trials.clearing import clear_caches
 from toolkit.trials.collecting import collecting, policy_of
@@ -52,7 +53,7 @@ def _measure(experiment: Experiment, spec: Mapping[str, Any]) -> dict[str, Any]:
     gc_level = str(levels.get("gc", "default"))
     if library := MALLOC_LEVELS[str(levels.get("malloc", "default"))].library:
         refuse_another_allocator(library)
-    position = Position()
+    position = Position(code=getattr(inspect.unwrap(experiment.workload), "__code__", None))
     probes = [_probe(name, position) for name in spec["probes"]]
 
     def observe() -> None:
@@ -104,6 +105,7 @@ def _measure(experiment: Experiment, spec: Mapping[str, Any]) -> dict[str, Any]:
         "conditions": {
             **_conditions(probes, thresholds),
             **total_conditions,
+            **{name: told for probe in probes if isinstance(probe, Telling) for name, told in probe.conditions().items()},
             "engine_version": engine.version,
         },
         "began": began,
