@@ -1,12 +1,14 @@
 """Seals every test: what it changes for the whole process, it puts back, or it fails and the rest is safe."""
 
 import gc
+import sys
 import tracemalloc
 
 import pytest
 from hypothesis import settings
 
 from toolkit.core import config, events
+from toolkit.core.variable import Variable
 
 # The same examples everywhere, and no deadline: a busy machine fails no test.
 settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=50)
@@ -25,6 +27,8 @@ def _process_state():
         "gc.callbacks": [one for one in gc.callbacks if not _is_of_hypothesis(one)],
         "gc.get_freeze_count": gc.get_freeze_count(),
         "tracemalloc.is_tracing": tracemalloc.is_tracing(),
+        "sys.gettrace": sys.gettrace(),
+        "Variable.__init__": Variable.__init__,
     }
 
 
@@ -43,6 +47,8 @@ def _restore(state):
     gc.callbacks[:] = state["gc.callbacks"] + [one for one in gc.callbacks if _is_of_hypothesis(one)]
     if gc.get_freeze_count() != state["gc.get_freeze_count"]:
         gc.unfreeze()
+    sys.settrace(state["sys.gettrace"])
+    Variable.__init__ = state["Variable.__init__"]
     (tracemalloc.start if state["tracemalloc.is_tracing"] else tracemalloc.stop)()
 
 

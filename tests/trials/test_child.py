@@ -24,6 +24,8 @@ HEAVY = {
     "pandas", "matplotlib", "jinja2", "sqlite3", "scipy", "click", "rich", "psutil", "memory_profiler", "pyarrow",
     "git", "asyncio", "concurrent", "multiprocessing",
 }  # fmt: skip
+#: But for the one that is there to run a library that brings much with it.
+BRINGS_A_LIBRARY = {"profiled"}
 FOLDERS_NEEDED = {"core", "probes", "engines", "trials", "experiment"}
 
 
@@ -41,9 +43,13 @@ def loaded(tmp_path_factory, side_by_side):
     return {measure: set(json.loads((folder / measure).read_text())) for measure in MEASURES}
 
 
-@pytest.mark.parametrize("measure", MEASURES)
+@pytest.mark.parametrize("measure", [one for one in MEASURES if one not in BRINGS_A_LIBRARY])
 def test_a_trial_loads_nothing_heavy(loaded, measure):
     assert not HEAVY & {name.partition(".")[0] for name in loaded[measure]}
+
+
+def test_memory_profiler_is_in_no_trial_but_its_own(loaded):
+    assert [measure for measure in MEASURES if "memory_profiler" in loaded[measure]] == ["profiled"]
 
 
 @pytest.mark.parametrize("measure", MEASURES)
@@ -75,6 +81,8 @@ def test_every_measure_has_the_metrics_of_the_design(run, measure):
         "traced": {"peak_traced_bytes", "peak_traced_total_bytes", "calls_count", "backward_steps_count"},
         "timed": set(),
         "ledger": {"ledger_peak_bytes", "ledger_end_bytes", "calls_count", "backward_steps_count"},
+        "lines": {"lines_made_bytes", "lines_freed_bytes", "lines_peak_bytes", "lines_end_bytes"},
+        "profiled": {"profiled_executions_count", "profiled_increment_bytes"},
     }[measure]
     assert wanted <= outcome.metrics.keys()
     conditions = outcome.conditions

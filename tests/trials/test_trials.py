@@ -77,5 +77,5 @@ def test_any_levels_have_a_key_that_no_order_changes(levels, random):
     assert replace(TRIAL, factors=levels).key == replace(TRIAL, factors=dict(shuffled)).key
 
 
-def test_the_measures_are_four():
-    assert MEASURES == ("resident", "traced", "timed", "ledger")
+def test_the_measures_are_six():
+    assert MEASURES == ("resident", "traced", "timed", "ledger", "lines", "profiled")

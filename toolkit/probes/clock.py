@@ -15,7 +15,7 @@ DATASHEET = Datasheet(
     disturbs="nothing",
 )
 
-MEASURES = ("resident", "traced", "timed", "ledger")
+MEASURES = ("resident", "traced", "timed", "ledger", "lines", "profiled")
 METRICS = ("wall_seconds", "cpu_seconds")
 DETAILS: tuple[str, ...] = ()
 #: The starting of others is none of the workload's time.

@@ -17,7 +17,7 @@ DATASHEET = Datasheet(
     disturbs="nothing: between start and stop it makes no object that the collector counts",
 )
 
-MEASURES = ("resident", "traced", "timed", "ledger")
+MEASURES = ("resident", "traced", "timed", "ledger", "lines", "profiled")
 METRICS = (
     "gc_collections_count",
     "gc_generation0_collections_count",

@@ -18,22 +18,23 @@ from toolkit.probes._source import source_of
 __all__ = ["DATASHEET", "PROBE", "RETURNING", "Lines"]
 
 DATASHEET = Datasheet(
-    includes="the data of every array that is put into a Variable or that the core touches, each from then until it "
-    "is freed; a view through the array that owns its memory, once. Its birth and its death count for the line of "
-    "the workload's own function that runs then, whatever that line has called; what dies with the names of the "
-    "function counts for its return",
-    excludes="what comes and goes inside one operation; an array before it meets a Variable or the core; memory that "
-    "no array owns; Python's objects; other engines; lines of other functions, which count for the line that calls",
-    keeps_alive="a weak reference to each array; 40 bytes for each array that was ever met; on CPython 3.11 and 3.12, "
-    "by tracing, what the names of a running function stood for when it was last traced: until the line is over in "
-    "the workload, until it is resumed or returns in what it calls",
+    includes="the data of every array that is put into a Variable or that the core touches, each from then until "
+    "it is freed; a view through the array that owns its memory, once. Its birth and its death count for the line "
+    "of the workload's own function that runs then, whatever that line has called; what dies with the names of "
+    "the function counts for its return",
+    excludes="what comes and goes inside one operation; an array before it meets a Variable or the core; memory "
+    "that no array owns; Python's objects; other engines; lines of other functions, which count for the line that "
+    "calls",
+    keeps_alive="a weak reference to each array; 40 bytes for each array that was ever met; on CPython 3.11 and "
+    "3.12, by tracing, what the names of a running function stood for when it was last traced: until the line is "
+    "over in the workload, until it is resumed or returns in what it calls",
     unit="bytes",
-    error="0 for what is held after a line, but for what it excludes; while a line runs, up to what that line "
-    "itself takes from a name again; where a generator holds arrays, up to those of one round",
+    error="0 for what is held after a line, but for what it excludes; on CPython 3.11 and 3.12 up to what a line "
+    "itself takes from a name again, while it runs, and up to one round's arrays where a generator holds them",
     cost="about 1 us for each line of the workload and each call of a Python function, 2 us for each array",
     exact_on="CPython, which frees an array with its last reference",
-    disturbs="the collector, which counts the weak references and what tracing makes; times, by a multiple in loops "
-    "of small arrays. It gets trials of its own",
+    disturbs="the collector, which counts the weak references and what tracing makes; times, by a multiple in "
+    "loops of small arrays. It gets trials of its own",
 )
 
 MEASURES = ("lines",)
@@ -215,7 +216,11 @@ class Lines(Listener):
         """
         rows = [row for row in self._rows if row[0] != RETURNING]
         rows += [row for row in self._rows if row[0] == RETURNING]
-        names = ("number", "calls_count", *(f"ledger_{one}_bytes" for one in ("made", "freed", "held", "peak")))
+        names = (
+            "number",
+            "calls_count",
+            *(f"ledger_{one}_bytes" for one in ("made", "freed", "held", "peak")),
+        )
         return {f"line_{name}": [row[place] for row in rows] for place, name in enumerate(names)}
 
     def conditions(self) -> dict[str, str | int]:
@@ -236,7 +241,7 @@ def _hearing_of_variables(hear: Callable[[Variable], None]) -> Iterator[None]:
         plain(variable, data, name)
         hear(variable)
 
-    Variable.__init__ = told  # type: ignore[method-assign]
+    Variable.__init__ = told  # type: ignore[method-assign, assignment]
     try:
         yield
     finally:

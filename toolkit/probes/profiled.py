@@ -10,15 +10,15 @@ from toolkit.probes._source import source_of
 __all__ = ["DATASHEET", "PROBE", "Profiled"]
 
 DATASHEET = Datasheet(
-    includes="the resident set of the process, which memory_profiler's LineProfiler reads through psutil whenever a "
-    "line of the workload is over, as @profile does; of the increments of a line the sum over its executions",
+    includes="the resident set of the process, which memory_profiler's LineProfiler reads through psutil whenever "
+    "a line of the workload is over, as @profile does; of the increments of a line the sum over its executions",
     excludes="what comes and goes within a line. An increment is what was read less the highest that was ever read "
-    "at the line before: it is 0 where a line takes up pages that another has freed but that stayed resident, or "
-    "frees as much as it makes, and below 0 in each round in which the line before stays under its highest; that of "
-    "the line of def is the whole process. LineProfiler runs the body once; memory_usage((f, ...)) of the same "
-    "library runs one again that is over before its fifth reading, unless max_iterations=1 is given",
-    keeps_alive="on CPython 3.11 and 3.12, by tracing, what the names of each running function stood for when it was "
-    "last traced, until its next line",
+    "at the line before: it is 0 where a line frees as much as it makes, or takes up pages that stayed resident "
+    "when they were freed, and below 0 in each round in which the line before stays under its highest; that of the "
+    "line of def is the whole process. LineProfiler runs the body once; memory_usage((f, ...)) of the same library "
+    "runs one again that is over before its fifth reading, unless it is given max_iterations=1",
+    keeps_alive="on CPython 3.11 and 3.12, by tracing, what the names of each running function stood for when its "
+    "last line began",
     unit="bytes, from MiB",
     error="as much as the line makes or frees: increments do not add up to what is held",
     cost="about 20 us for each line of the workload and 1 us for each line of every function that it calls",

@@ -103,12 +103,15 @@ class Column:
         Of its raw values; empty for levels and words.
     signed : bool
         Whether positive numbers show their sign.
+    code : bool
+        Whether the values are lines of a program, shown with every space.
     """
 
     heading: str
     name: str
     unit: Unit = ""
     signed: bool = False
+    code: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,12 +127,15 @@ class Table:
     columns : tuple of Column
     rows : tuple of tuple
         A value for each column, in its unit; None where there is none.
+    notes : tuple of str
+        What the reader must know to read the numbers right.
     """
 
     stem: str
     title: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[Value, ...], ...]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

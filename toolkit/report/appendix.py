@@ -16,7 +16,8 @@ GLOSSARY = (
     ("probe", "reads one source of truth during a trial"),
     (
         "measure",
-        "the kind of figures that a trial takes, resident, traced, timed or ledger: each disturbs the others",
+        "the kind of figures that a trial takes, resident, traced, timed, ledger, lines or profiled: each disturbs "
+        "the others",
     ),
     ("metric", "a named number with a unit that a probe yields"),
     ("series", "a metric over time"),

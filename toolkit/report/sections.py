@@ -7,7 +7,19 @@ from typing import TypeVar
 from toolkit.analysis.comparison import Comparison, compare
 from toolkit.analysis.results import Results
 from toolkit.experiment import Experiment
-from toolkit.report import Failure, Figure, Finding, Picture, Section, Table, facts, general, holding, tables
+from toolkit.report import (
+    Failure,
+    Figure,
+    Finding,
+    Picture,
+    Section,
+    Table,
+    facts,
+    general,
+    holding,
+    listing,
+    tables,
+)
 from toolkit.report.drawing import picture
 from toolkit.report.units import level_text, levels_text
 from toolkit.store import Row, Run
@@ -71,6 +83,7 @@ def section(
             *tables.comparisons(compared, f"{anchor}-predictions", stems),
             *_compositions(results, anchor, stems),
             *_held(results, anchor, stems),
+            *listing.listings(results, anchor, stems),
             *([tables.medians(results, stems(f"{anchor}-medians"))] if results.rows else ()),
         ),
         failures=tuple(_failure(row) for row in results.failed),
@@ -176,7 +189,7 @@ def _replicates(rows: Iterable[Row]) -> Counter[str]:
 def _conditions(rows: Sequence[Row]) -> Iterator[tuple[str, str]]:
     """Yield under what trials ran, and where that differs, how many ran under what."""
     for name in dict.fromkeys(name for row in rows for name in row.conditions):
-        if name.startswith("prediction_"):
+        if name.startswith(("prediction_", "workload_")):
             continue
         counts = Counter(str(row.conditions[name]) for row in rows if name in row.conditions)
         told = (

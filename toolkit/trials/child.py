@@ -99,13 +99,14 @@ def _measure(experiment: Experiment, spec: Mapping[str, Any]) -> dict[str, Any]:
         clear_caches()
         _read(probes, "cleared")
     metrics = {name: value for probe in probes for name, value in probe.metrics().items()}
+    telling = [probe.conditions() for probe in probes if isinstance(probe, Telling)]
     return {
         "metrics": {**trial.recorded, **metrics, **total, _GARBAGE: garbage},
         "series": {name: values for probe in probes for name, values in probe.series().items()},
         "conditions": {
             **_conditions(probes, thresholds),
             **total_conditions,
-            **{name: told for probe in probes if isinstance(probe, Telling) for name, told in probe.conditions().items()},
+            **{name: told for conditions in telling for name, told in conditions.items()},
             "engine_version": engine.version,
         },
         "began": began,

@@ -25,7 +25,7 @@ def render(document: Document) -> dict[str, bytes]:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"md": escaped, "text": text, "fenced": fenced}
+    environment.filters |= {"md": escaped, "text": text, "fenced": fenced, "code": code_span}
     return {"report.md": environment.get_template("report.md").render(document=document).encode()}
 
 
@@ -37,8 +37,23 @@ def escaped(label: Any) -> str:
     return _BEGINNING.sub(lambda begin: f"{begin[0][:-1]}\\{begin[0][-1]}", line)
 
 
+def code_span(line: str) -> str:
+    """Return a line of a program as code within a cell of a table, indented as it was."""
+    line = visible(line).rstrip().expandtabs(4)
+    indent = "\N{NO-BREAK SPACE}" * (len(line) - len(line.lstrip(" ")))
+    code = line.lstrip(" ").replace("|", "\\|")
+    if not code:
+        return ""
+    fence = "`" * (_longest_run(code) + 1)
+    # One space at each end is taken off again, so that a backtick there is none of the fence.
+    return f"{indent}{fence} {code} {fence}"
+
+
 def fenced(code: str) -> str:
     """Return a block of code with a fence that is longer than any run of backticks in it."""
-    longest = max((len(run) for run in re.findall("`+", code)), default=0)
-    fence = "`" * max(3, longest + 1)
+    fence = "`" * max(3, _longest_run(code) + 1)
     return f"{fence}\n{visible(code)}\n{fence}"
+
+
+def _longest_run(code: str) -> int:
+    return max((len(run) for run in re.findall("`+", code)), default=0)
