@@ -108,10 +108,23 @@ def check_weak_references(cell):
         assert cell(measure, "gc_collections_count", gc="default", **book, references="strong") == 0
         assert cell(measure, "gc_collections_count", gc="default", **book, references="weak") == 0
     assert cell("traced", "end_traced_bytes", references="weak", gc="off", iterations=100) == 0
+    check_listing(cell)
     longer = {"references": "strong", "gc": "default", "iterations": 100}
     for measure, metric in (("traced", "peak_traced_bytes"), ("resident", "peak_rss_bytes")):
         predicted = cell(measure, "predicted_peak_bytes", **longer)
         assert cell(measure, metric, **longer) == pytest.approx(predicted, rel=0.1)
+
+
+def check_listing(cell):
+    """Of the loop of step 17.5: a line makes x, the next one three squares, which also frees the graph before."""
+    book = {"n": 100_000, "iterations": 10, "gc": "default"}
+    for references, freed in (("weak", 40), ("strong", 0)):
+        levels = {**book, "references": references}
+        assert cell("lines", "lines_made_bytes", **levels) == 40 * S
+        assert cell("lines", "lines_freed_bytes", **levels) == freed * S
+        assert cell("lines", "lines_collected_bytes", **levels) == 0
+        assert cell("profiled", "profiled_executions_count", **levels) == 1
+    assert sum(row.measure in ("lines", "profiled") for row in cell.rows) == 4
 
 
 def check_no_grad(cell):

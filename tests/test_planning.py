@@ -72,6 +72,19 @@ def test_each_measure_has_its_own_replicates():
     assert len(plan(experiment, replicates=4)) == 8
 
 
+def test_a_measure_may_be_for_some_cells_only():
+    experiment = declared(
+        measures=["traced", "lines"], only={"lines": {"n": [20], "iterations": [5], "gc": ["off"]}}
+    )
+    trials = plan(experiment)
+    assert sum(trial.measure == "traced" for trial in trials) == 16
+    listed = cells(trial for trial in trials if trial.measure == "lines")
+    assert len(listed) == 4
+    assert {(cell["n"], cell["gc"], cell["iterations"]) for cell in listed} == {(20, "off", 5)}
+    # Levels that are asked for by hand may have none of them.
+    assert {trial.measure for trial in plan(experiment, "default", {"n": [10]})} == {"traced"}
+
+
 def test_a_profile_changes_levels_constants_replicates_and_measures():
     experiment = replace(
         SMALL,

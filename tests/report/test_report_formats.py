@@ -38,12 +38,14 @@ def _document(label):
             Column(heading=label, name=label),
             Column(heading="peak", name="peak_bytes", unit="bytes"),
             Column(heading="off", name="off_pages", unit="pages", signed=True),
+            Column(heading="source", name="source", code=True),
         ),
         rows=(
-            (label, Estimate(4096.0, 4096.0, 8192.0, 3), 1),
-            (True, Estimate(5.0, None, None, 1), None),
-            (5, None, -2),
+            (label, Estimate(4096.0, 4096.0, 8192.0, 3), 1, "</td><b>=1|`2`"),
+            (True, Estimate(5.0, None, None, 1), None, "        y = x  # deep"),
+            (5, None, -2, ""),
         ),
+        notes=(label,),
     )
     finding = Finding(sentence=label, status="deviates")
     picture = Picture(
@@ -131,6 +133,7 @@ def _text_of(token):
             "link_close",
             "html_inline",
             "image",
+            "code_inline",
         }
         assert all(
             child.content == '<a id="section">' or child.content == "</a>"
@@ -139,6 +142,25 @@ def _text_of(token):
         )
         return "".join(_text_of(child) if child.children else child.content for child in token.children)
     return token.content
+
+
+def test_a_line_of_a_program_keeps_every_space():
+    page = html.render(_document("plain"))["index.html"].decode()
+    assert '<td class="code">        y = x  # deep</td>' in page
+    assert '<td class="code">&lt;/td&gt;&lt;b&gt;=1|`2`</td>' in page
+    text = markdown.render(_document("plain"))["report.md"].decode()
+    assert f"| {8 * chr(160)}` y = x  # deep ` |" in text
+
+
+@pytest.mark.parametrize(
+    "line", ["a | b", "a `b` c", "``", "`", "x = '|`|'", "<b>&amp;</b>", "*a* _b_ [c](d)"]
+)
+def test_a_line_of_a_program_is_code_in_a_table_of_markdown(line):
+    table = f"| a | b |\n| - | - |\n| {markdown.code_span(line)} | 1 |"
+    tokens = MarkdownIt("commonmark").enable("table").parse(table)
+    first, second = [token for token in tokens if token.type == "inline"][2:]
+    (code,) = first.children
+    assert (code.type, code.content, second.content) == ("code_inline", line, "1")
 
 
 def test_a_block_of_code_is_fenced_by_more_than_it_holds():
@@ -165,11 +187,12 @@ def test_csv_gives_every_value_back(label):
         "peak_high_bytes",
         "peak_bytes_readings_count",
         "off_pages",
+        "source",
     ]
     assert rows == [
-        [guard + label, "4096", "4096", "8192", "3", "1"],
-        ["True", "5", "", "", "1", ""],
-        ["5", "", "", "", "", "-2"],
+        [guard + label, "4096", "4096", "8192", "3", "1", "</td><b>=1|`2`"],
+        ["True", "5", "", "", "1", "", "        y = x  # deep"],
+        ["5", "", "", "", "", "-2", ""],
     ]
 
 

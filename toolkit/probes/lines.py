@@ -25,13 +25,11 @@ DATASHEET = Datasheet(
     excludes="what comes and goes inside one operation; an array before it meets a Variable or the core; memory "
     "that no array owns; Python's objects; other engines; lines of other functions, which count for the line that "
     "calls",
-    keeps_alive="a weak reference to each array; 40 bytes for each array that was ever met; on CPython 3.11 and "
-    "3.12, by tracing, what the names of a running function stood for when it was last traced: until the line is "
-    "over in the workload, until it is resumed or returns in what it calls",
+    keeps_alive="a weak reference to each array; 40 bytes for each array that was ever met; no array",
     unit="bytes",
-    error="0 for what is held after a line, but for what it excludes; on CPython 3.11 and 3.12 up to what a line "
-    "itself takes from a name again, while it runs, and up to one round's arrays where a generator holds them",
-    cost="about 1 us for each line of the workload and each call of a Python function, 2 us for each array",
+    error="0, but for what it excludes",
+    cost="about 1 us for each line of the workload and for each call of a Python function that it leads to, 5 us "
+    "for each array",
     exact_on="CPython, which frees an array with its last reference",
     disturbs="the collector, which counts the weak references and what tracing makes; times, by a multiple in "
     "loops of small arrays. It gets trials of its own",

@@ -17,11 +17,10 @@ DATASHEET = Datasheet(
     "when they were freed, and below 0 in each round in which the line before stays under its highest; that of the "
     "line of def is the whole process. LineProfiler runs the body once; memory_usage((f, ...)) of the same library "
     "runs one again that is over before its fifth reading, unless it is given max_iterations=1",
-    keeps_alive="on CPython 3.11 and 3.12, by tracing, what the names of each running function stood for when its "
-    "last line began",
+    keeps_alive="nothing",
     unit="bytes, from MiB",
     error="as much as the line makes or frees: increments do not add up to what is held",
-    cost="about 20 us for each line of the workload and 1 us for each line of every function that it calls",
+    cost="about 20 us for each line of the workload and 1 us for each line of every function that it leads to",
     exact_on="nowhere: it is an estimate, kept because readers know it",
     disturbs="everything: it loads memory_profiler and psutil into the trial and traces every line. It gets trials "
     "of its own",
