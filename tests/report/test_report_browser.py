@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from toolkit.report import Column, Document, Section, Table
+from toolkit.report.formats.html import render
+
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 BROWSER = next(
@@ -30,6 +33,33 @@ def browser():
         browser = driver.chromium.launch(executable_path=BROWSER, args=ARGUMENTS)
         yield browser
         browser.close()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_wide_listing_scrolls_in_a_box_of_its_own(browser, tmp_path: Path, width: int) -> None:
+    line = "        y = square(x)" + 80 * " + x"
+    listing = Table(
+        stem="listing",
+        title="Line by line",
+        columns=(
+            Column(heading="source", name="source", code=True),
+            Column(heading="made", name="made_bytes", unit="bytes"),
+        ),
+        rows=((line, 800_000), ("    return y", 0)),
+        notes=("What is known of it",),
+    )
+    section = Section(anchor="one", experiment="one", title="One", tables=(listing,))
+    (tmp_path / "index.html").write_bytes(render(Document(title="T", sections=(section,)))["index.html"])
+    page = browser.new_page(viewport={"width": width, "height": 800})
+    page.goto(f"file://{tmp_path / 'index.html'}")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    box = page.locator(".scroll").first
+    assert box.evaluate("one => one.scrollWidth > one.clientWidth")
+    assert box.locator("td.code").first.evaluate("one => one.innerText") == line
+    # However long, a line of a program stays one line.
+    heights = box.locator("tbody tr").evaluate_all("rows => rows.map(one => one.offsetHeight)")
+    assert max(heights) - min(heights) <= 1
+    page.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
