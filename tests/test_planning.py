@@ -344,6 +344,22 @@ def test_an_interpreter_that_cannot_run_trials_is_refused(program, tmp_path):
         plan(experiment, overrides={"python": ["python9.9"]})
 
 
+@pytest.mark.parametrize("place", ["factors", "constants"])
+def test_an_interpreter_without_memory_profiler_gets_no_trials_that_run_it(tmp_path, place):
+    path = tmp_path / "python-of-mine"
+    path.write_text(
+        f'#!/bin/sh\ncase "$*" in *memory_profiler*) exit 1;; *) exec {sys.executable} "$@";; esac\n'
+    )
+    path.chmod(0o755)
+    python = {"python": [str(path)] if place == "factors" else str(path)}
+    assert plan(declared(**{place: python}))
+    with pytest.raises(
+        UsageError, match=r"profiled runs memory_profiler, which .*python-of-mine cannot import"
+    ):
+        plan(declared(**{place: python}, measures=["profiled"]))
+    assert plan(declared(measures=["profiled"]))
+
+
 def test_an_interpreter_among_the_constants_is_looked_at_too(program):
     with pytest.raises(UsageError, match="cannot import numpy"):
         plan(declared(constants={"python": str(program)}))

@@ -16,7 +16,7 @@ from toolkit.trials import MEASURES, Level, Measure, Trial
 from toolkit.trials.allocating import MALLOC_LEVELS, obstacle_to_malloc
 from toolkit.trials.code import code_digest
 from toolkit.trials.collecting import policy_of
-from toolkit.trials.environment import interpreter, obstacle_to_trials
+from toolkit.trials.environment import can_import, interpreter, obstacle_to_trials
 from toolkit.trials.levels import workload_levels
 from toolkit.trials.script import load_script
 
@@ -239,7 +239,17 @@ def _check(experiment: Experiment, design: _Design) -> None:
         _check_levels(experiment, name, (level,))
     for name, levels in design.factors.items():
         _check_levels(experiment, name, levels)
+    if "profiled" in design.measures:
+        _check_profiler(experiment, design)
     _check_signature(experiment, [*design.factors, *design.constants])
+
+
+def _check_profiler(experiment: Experiment, design: _Design) -> None:
+    for level in design.factors.get("python", (design.constants.get("python", "this"),)):
+        if not can_import(interpreter({"python": level}), "memory_profiler"):
+            raise UsageError(
+                f"{experiment.name}: the measure profiled runs memory_profiler, which {level} cannot import"
+            )
 
 
 def _check_signature(experiment: Experiment, names: Iterable[str]) -> None:

@@ -11,6 +11,7 @@ from toolkit.trials import MEASURES, environment
 from toolkit.trials.allocating import MALLOC_LEVELS, malloc_variables, obstacle_to_malloc
 from toolkit.trials.environment import (
     can_fix_addresses,
+    can_import,
     command,
     interpreter,
     obstacle_to_trials,
@@ -189,6 +190,11 @@ def test_a_real_interpreter_without_numpy_is_found_out(tmp_path):
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "python").symlink_to(base)
     assert obstacle_to_trials(str(tmp_path / "bin" / "python")) == "cannot import numpy"
+
+
+def test_a_library_is_found_or_not():
+    assert can_import(sys.executable, "memory_profiler")
+    assert not can_import(sys.executable, "no_library_of_that_name")
 
 
 def test_this_interpreter_can_run_trials():

@@ -87,6 +87,20 @@ def obstacle_to_trials(path: str) -> str:
 
 
 @cache
+def can_import(path: str, library: str) -> bool:
+    """Whether the interpreter at `path`, one that can run trials, finds that library as well."""
+    program = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({library!r}) is None)"
+    asked = subprocess.run(
+        [path, "-s", "-P", "-c", program],
+        env=variables("timed", {}),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+    )
+    return asked.returncode == 0
+
+
+@cache
 def can_fix_addresses() -> bool:
     """Whether `setarch -R` is there and allowed, so that every trial finds the same addresses (personality(2))."""
     if shutil.which("setarch") is None:
