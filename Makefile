@@ -22,6 +22,7 @@ report: ## Run every experiment at PROFILE and make the report
 
 # What failed belongs in the report too, so it is made before the failure is passed on.
 report $(EXPERIMENTS): .venv/installed
+	.venv/bin/python -m toolkit.interpreters requirements.lock
 	code=0; .venv/bin/toolkit run $(filter-out report,$@) --profile "$$PROFILE" --results "$$RESULTS" || code=$$?; \
 	case $$code in 0|3) .venv/bin/toolkit report --results "$$RESULTS" || exit ;; esac; exit $$code
 

@@ -4,9 +4,13 @@ The book's ten iterations with strong references and the collector off: all arra
 resident once they are dropped, collected, and the allocator has been asked by its own call to give pages back tells
 who holds them. Weak references, in a longer loop, free and ask for arrays of one size again and again: that takes
 time where an allocator returns to the kernel each time.
+
+What glibc keeps by default, and not with fixed thresholds, is measured in every version of Python that is here; all
+else in the one that runs the bench.
 """
 
 from toolkit import Experiment, Variable, square
+from toolkit.trials.levels import PYTHONS, THIS_PYTHON
 
 
 def workload(trial, *, n, iterations):
@@ -16,6 +20,10 @@ def workload(trial, *, n, iterations):
 
 
 def where(cell):
+    if cell["python"] in PYTHONS and cell["python"] != THIS_PYTHON:
+        told_by = cell["references"] == "strong" and cell["malloc"] in ("fixed", "default")
+        if not told_by or cell["measure"] == "timed":
+            return False
     if cell["references"] == "strong":
         return cell["iterations"] == 10
     return cell["iterations"] > 10 and cell["n"] == 10_000
@@ -33,12 +41,21 @@ def predict(cell, interpreter):
     return loop_without_collector(3, cell["iterations"], 8 * cell["n"])
 
 
+def bench(results):
+    """Return the level of `python` that all allocators were measured in."""
+    return max(
+        results.levels("python"),
+        key=lambda level: sum(row.factors["python"] == level for row in results.rows),
+    )
+
+
 def figures(results):
     from toolkit.report.charts.bars import bars
     from toolkit.report.charts.waiting import waiting
 
+    python = bench(results)
     for n in results.levels("n"):
-        strong = {"references": "strong", "n": n}
+        strong = {"references": "strong", "n": n, "python": python}
         yield waiting(
             results,
             by=["malloc"],
@@ -53,7 +70,7 @@ def figures(results):
         "peak_rss_bytes",
         "resident",
         by=["n", "malloc"],
-        where={"references": "strong"},
+        where={"references": "strong", "python": python},
         name="peak",
         title="The peaks differ by how arrays are packed, little of it for large ones",
     )
@@ -62,7 +79,7 @@ def figures(results):
         "wall_seconds",
         "timed",
         by=["malloc"],
-        where={"references": "weak"},
+        where={"references": "weak", "python": python},
         name="time",
         title="How long a loop with weak references takes, which frees and takes arrays all the time (n=10,000)",
     )
@@ -71,9 +88,17 @@ def figures(results):
 def findings(results):
     from toolkit.report import claims
 
+    python = bench(results)
     for n in results.levels("n"):
-        yield from verdicts(results, n)
-    yield from fastest_and_slowest(results)
+        yield from verdicts(results, n, python)
+    yield from fastest_and_slowest(results, python)
+    yield claims.everywhere(
+        results,
+        "resident",
+        "Left to itself glibc keeps most of the freed arrays of 80 kB, and with fixed thresholds gives them back",
+        lambda level: glibc_keeps(results, level),
+        results.cells("collected_rss_bytes", "resident"),
+    )
     yield claims.agreement(
         results,
         ["peak_rss_bytes", "end_rss_bytes"],
@@ -89,7 +114,28 @@ def findings(results):
     )
 
 
-def verdicts(results, n):
+def glibc_keeps(results, python):
+    """Return whether only the default keeps freed arrays, with the numbers; None where glibc was not at work."""
+    from toolkit.report.units import number, text
+
+    readings = {}
+    for malloc in ("default", "fixed"):
+        levels = {"malloc": malloc, "references": "strong", "n": 10_000, "python": python}
+        trials = results.trials("resident", levels)
+        if not trials or not trials[0].conditions["allocator"].startswith("glibc"):
+            return None
+        names = ("peak", "collected", "trimmed")
+        readings[malloc] = [results.at(f"{name}_rss_bytes", "resident", **levels).median for name in names]
+    (peak, kept, trimmed), (fixed_peak, fixed_kept, _) = readings["default"], readings["fixed"]
+    told = (
+        f"the default keeps {text(kept, 'bytes')} of {text(peak, 'bytes')}, of which malloc_trim gives back "
+        f"{number(100 * min(1, (kept - trimmed) / kept) if kept > 0 else 0, 0)} %, and fixed thresholds keep "
+        f"{text(max(0, fixed_kept), 'bytes')} of {text(fixed_peak, 'bytes')}"
+    )
+    return kept > peak / 2 and trimmed < peak / 50 and fixed_kept < fixed_peak / 50, told
+
+
+def verdicts(results, n, python):
     """Say of each allocator what it keeps of the garbage that was collected, in one sentence."""
     from toolkit.report import Finding
     from toolkit.report.units import number, text
@@ -97,7 +143,7 @@ def verdicts(results, n):
     names = ("peak", "dropped", "collected", "trimmed")
     told, held = [], []
     for malloc in results.levels("malloc"):
-        levels = {"malloc": malloc, "references": "strong", "n": n}
+        levels = {"malloc": malloc, "references": "strong", "n": n, "python": python}
         readings = {name: results.at(f"{name}_rss_bytes", "resident", **levels) for name in names}
         if not all(readings.values()):
             continue
@@ -120,11 +166,11 @@ def verdicts(results, n):
         )
 
 
-def fastest_and_slowest(results):
+def fastest_and_slowest(results, python):
     from toolkit.report import Finding
     from toolkit.report.units import estimate_text
 
-    cells = results.cells("wall_seconds", "timed", ["malloc"], {"references": "weak"})
+    cells = results.cells("wall_seconds", "timed", ["malloc"], {"references": "weak", "python": python})
     if len(cells) < 2:
         return
     fastest, *_, slowest = sorted(cells, key=lambda cell: cell.estimate.median)
@@ -150,6 +196,7 @@ EXPERIMENT = Experiment(
         "references": ["strong", "weak"],
         "n": [10_000, 100_000],
         "iterations": [10, 400],
+        "python": PYTHONS,
     },
     constants={"gc": "off"},
     where=where,
@@ -159,6 +206,7 @@ EXPERIMENT = Experiment(
             "malloc": ["fixed", "default", "jemalloc"],
             "references": ["strong"],
             "iterations": [10],
+            "python": [THIS_PYTHON],
             "replicates": {"timed": 1},
         },
         "full": {"n": [10_000, 100_000, 1_000_000], "replicates": {"resident": 3, "timed": 10}},

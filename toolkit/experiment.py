@@ -46,7 +46,8 @@ class Experiment:
     profiles : mapping of str to mapping
         What the profiles "smoke" and "full" change: levels of factors, constants, or "replicates".
     where : callable, optional
-        ``where(cell)`` is false for a cell to leave out; `cell` maps factors and constants to levels.
+        ``where(cell)`` is false for a cell to leave out; `cell` maps factors and constants to levels, and
+        "measure" to the measure in question: a cell may be left out of some and not of others.
     predict : callable, optional
         ``predict(cell, interpreter)`` returns a `Prediction`, or None where theory has no answer. `interpreter`
         maps "python" to the version and "gc_threshold0" to "gc_threshold2" to the collector's thresholds.

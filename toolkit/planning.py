@@ -16,7 +16,13 @@ from toolkit.trials import MEASURES, Level, Measure, Trial
 from toolkit.trials.allocating import MALLOC_LEVELS, obstacle_to_malloc
 from toolkit.trials.code import code_digest
 from toolkit.trials.collecting import policy_of
-from toolkit.trials.environment import can_import, interpreter, obstacle_to_trials
+from toolkit.trials.environment import (
+    can_import,
+    interpreter,
+    is_version,
+    obstacle_to_trials,
+    obstacle_to_version,
+)
 from toolkit.trials.levels import workload_levels
 from toolkit.trials.script import load_script
 
@@ -75,7 +81,7 @@ def _reason(problem: BaseException) -> str:
 
 
 def parse_levels(text: str) -> tuple[str, tuple[Level, ...]]:
-    """Return what ``FACTOR=A,B`` says. A level that reads as a number or true or false is one.
+    """Return what ``FACTOR=A,B`` says. A level that reads as a number or true or false is one, but for versions.
 
     Raises
     ------
@@ -85,7 +91,8 @@ def parse_levels(text: str) -> tuple[str, tuple[Level, ...]]:
     name, equals, levels = text.partition("=")
     if not name or not equals or not levels:
         raise UsageError(f"--set takes FACTOR=LEVEL,LEVEL, not {text!r}")
-    return name.strip(), tuple(_parse_level(level.strip()) for level in levels.split(","))
+    name, texts = name.strip(), [level.strip() for level in levels.split(",")]
+    return name, tuple(texts if name == "python" else map(_parse_level, texts))
 
 
 def _parse_level(text: str) -> Level:
@@ -142,9 +149,8 @@ def plan(
             deadline_seconds=experiment.deadline_seconds,
             code_digest=digest,
         )
-        for cell in design.cells(experiment)
-        for measure in MEASURES
-        if measure in design.measures and _gets(experiment, measure, {**design.constants, **cell})
+        for cell, measure in design.cells(experiment)
+        if _gets(experiment, measure, {**design.constants, **cell})
         for replicate in range(repeats[measure])
     ]
     if not trials:
@@ -174,27 +180,36 @@ class _Design:
     measures: tuple[Measure, ...]
     replicates: Mapping[Measure, int]
 
-    def cells(self, experiment: Experiment) -> Iterable[dict[str, Level]]:
+    def levels(self, name: str, default: Level) -> tuple[Level, ...]:
+        return self.factors.get(name, (self.constants.get(name, default),))
+
+    def cells(self, experiment: Experiment) -> Iterable[tuple[dict[str, Level], Measure]]:
+        """Yield each cell with each measure that is wanted of it."""
         skipped = _skipped(self)
         for levels in itertools.product(*self.factors.values()):
             cell = dict(zip(self.factors, levels, strict=True))
             if any(f"{name}={level}" in skipped for name, level in {**self.constants, **cell}.items()):
                 continue
-            try:
-                wanted = experiment.where is None or experiment.where({**self.constants, **cell})
-            except Exception as problem:
-                raise UsageError(
-                    f"{experiment.name}: where fails for {cell}: {_reason(problem)}"
-                ) from problem
-            if wanted:
-                yield cell
+            for measure in MEASURES:
+                if measure in self.measures and self._wants(experiment, cell, measure):
+                    yield cell, measure
+
+    def _wants(self, experiment: Experiment, cell: Mapping[str, Level], measure: Measure) -> bool:
+        if experiment.where is None:
+            return True
+        try:
+            return bool(experiment.where({"measure": measure, **self.constants, **cell}))
+        except Exception as problem:
+            raise UsageError(f"{experiment.name}: where fails for {cell}: {_reason(problem)}") from problem
 
 
 def _skipped(design: _Design) -> dict[str, str]:
-    constant = design.constants.get("malloc", "default")
     reasons = {
-        f"malloc={level}": obstacle_to_malloc(str(level))
-        for level in design.factors.get("malloc", (constant,))
+        f"malloc={level}": obstacle_to_malloc(str(level)) for level in design.levels("malloc", "default")
+    } | {
+        f"python={level}": obstacle_to_version(str(level))
+        for level in design.levels("python", "this")
+        if is_version(level)
     }
     return {level: reason for level, reason in reasons.items() if reason}
 
@@ -339,11 +354,20 @@ def _check_policies(experiment: Experiment, levels: Sequence[Level]) -> None:
 
 
 def _check_interpreters(experiment: Experiment, levels: Sequence[Level]) -> None:
+    found: dict[str, Level] = {}
     for level in levels:
+        if is_version(level) and obstacle_to_version(str(level)):
+            continue  # it is skipped, with the reason
         try:
-            obstacle = obstacle_to_trials(interpreter({"python": level}))
+            path = interpreter({"python": level})
         except FileNotFoundError as problem:
             raise UsageError(f"{experiment.name}: {problem}") from None
+        if path in found:
+            raise UsageError(
+                f"{experiment.name}: python={found[path]} and python={level} are one interpreter"
+            )
+        found[path] = level
+        obstacle = obstacle_to_trials(path)
         if obstacle:
             raise UsageError(
                 f"{experiment.name}: trials need Python 3.11 and numpy 2 or newer; {level} {obstacle}"

@@ -129,11 +129,7 @@ def run(request: Request, tell: Callable[[Summary, Trial | None, Outcome | None]
             planned=len(trials),
             finished_before=len(before),
             failed_before=sum(key not in ended_well for key in before),
-            skipped=[
-                f"{name}, {level}: {reason}"
-                for name, levels in skipped.items()
-                for level, reason in levels.items()
-            ],
+            skipped=_told(skipped),
         )
         tell(summary, None, None)
         order_seed = secrets.randbits(32)
@@ -155,6 +151,15 @@ def run(request: Request, tell: Callable[[Summary, Trial | None, Outcome | None]
                 tell(summary, trial, outcome)
         store.end_run(run_id)
     return summary
+
+
+def _told(skipped: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """Return a line for each level, with the experiments that lack it."""
+    names: dict[str, list[str]] = {}
+    for name, levels in skipped.items():
+        for level, reason in levels.items():
+            names.setdefault(f"{level}: {reason}", []).append(name)
+    return [f"{', '.join(lacking)}, {told}" for told, lacking in names.items()]
 
 
 def _by_name(experiments: Sequence[Experiment]) -> dict[str, Experiment]:
@@ -181,13 +186,15 @@ def _refuse_another_environment(
         if row.status == "ok" and row.code_digest == codes[row.experiment]
     ]
     used = {row.run for row in rows}
-    used_here = {row.run for row in rows if _runs_in_this_interpreter(row)}
-    any_here = any(map(_runs_in_this_interpreter, trials))
+    any_here = any(_runs_in_its_interpreter(trial, description) for trial in trials)
     for earlier in contents.runs:
         if earlier.id not in used:
             continue
+        there = any(
+            row.run == earlier.id and _runs_in_its_interpreter(row, earlier.description) for row in rows
+        )
         for name in MUST_AGREE:
-            if name in OF_THE_INTERPRETER and not (any_here and earlier.id in used_here):
+            if name in OF_THE_INTERPRETER and not (any_here and there):
                 continue
             before, now = earlier.description.get(name), description[name]
             if before != now:
@@ -197,6 +204,9 @@ def _refuse_another_environment(
                 )
 
 
-def _runs_in_this_interpreter(trial: Trial | Row) -> bool:
-    # One that names its interpreter has it among its levels: nobody takes its figures for another's.
-    return {**trial.constants, **trial.factors}.get("python", "this") == "this"
+def _runs_in_its_interpreter(trial: Trial | Row, description: Mapping[str, Any]) -> bool:
+    """Whether a trial of the run that `description` tells of runs in the interpreter that does the run."""
+    # One that names its interpreter has it among its levels: nobody takes its figures for another's. A version
+    # names one without its patch release.
+    version, _, _ = str(description.get("python", "")).rpartition(".")
+    return {**trial.constants, **trial.factors}.get("python", "this") in ("this", version)

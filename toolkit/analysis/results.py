@@ -197,6 +197,18 @@ class Results:
             and all(any(_same(_level(row, name), one) for one in levels) for name, levels in wanted.items())
         )
 
+    def interpreters(self, measure: str) -> dict[Level, str]:
+        """Return the version of Python behind each level of `python` that trials of a measure ran with.
+
+        Empty where that is neither a factor nor a constant.
+        """
+        versions = {
+            _level(row, "python"): str(row.conditions["python"])
+            for row in self.rows
+            if row.measure == measure and "python" in row.conditions
+        }
+        return {level: versions[level] for level in self._levels.get("python", ()) if level in versions}
+
     def _levels_of(self, name: str) -> tuple[Level, ...]:
         found = dict.fromkeys(_level(row, name) for row in self.rows)
         if all(isinstance(level, int | float) and not isinstance(level, bool) for level in found):

@@ -1,7 +1,7 @@
 """Findings that compare what was measured with what it must be, in sentences."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from toolkit.analysis import statistics
@@ -13,7 +13,16 @@ from toolkit.report import Finding
 from toolkit.report.units import estimate_text, number, text, unit_of, words_of
 from toolkit.trials import Level
 
-__all__ = ["agreement", "at_most", "in_arrays", "memory_agreement", "same", "spread", "times_as_much"]
+__all__ = [
+    "agreement",
+    "at_most",
+    "everywhere",
+    "in_arrays",
+    "memory_agreement",
+    "same",
+    "spread",
+    "times_as_much",
+]
 
 
 def in_arrays(
@@ -187,6 +196,51 @@ def memory_agreement(results: Results, what: str) -> Iterator[Finding]:
     for measure, name in (("traced", "traced"), ("resident", "rss")):
         metrics = [f"peak_{name}_bytes", f"end_{name}_bytes"]
         yield agreement(results, metrics, measure, f"{what}: {measure} peak and end against the prediction")
+
+
+def everywhere(
+    results: Results,
+    measure: str,
+    what: str,
+    judge: Callable[[Level], tuple[bool, str] | None],
+    cells: Iterable[Cell] = (),
+) -> Finding:
+    """Say whether a conclusion holds in every interpreter that trials ran in.
+
+    Parameters
+    ----------
+    results : Results
+        Of an experiment with the factor or constant `python`.
+    measure : str
+        Whose trials are judged.
+    what : str
+        The conclusion, as a clause.
+    judge : callable
+        ``judge(level)`` returns whether the conclusion holds for that level of `python`, and the numbers that
+        tell so; None where the store does not hold the trials.
+    cells : iterable of Cell
+        On which it rests.
+    """
+    judged = [
+        (version, *answer)
+        for level, version in results.interpreters(measure).items()
+        if (answer := judge(level)) is not None
+    ]
+    if not judged:
+        return _absent(what, "in every interpreter")
+    holding = [version for version, holds, _ in judged if holds]
+    told = "; ".join(
+        f"{'' if holds else 'not '}on {version}, {numbers}" for version, holds, numbers in judged
+    )
+    measured = f"on {len(holding)} of {len(judged)}" + (f": Python {', '.join(holding)}" if holding else "")
+    made = Finding(
+        sentence=f"{what}: {told}.",
+        status="confirmed" if len(holding) == len(judged) else "deviates",
+        figure=what,
+        expected="in every interpreter that ran",
+        measured=measured,
+    )
+    return _labelled(made, cells)
 
 
 def spread(results: Results, metric: str, measure: str, what: str, *, pages: int, count: int) -> Finding:

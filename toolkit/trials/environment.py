@@ -1,6 +1,7 @@
 """The environment of a trial: its interpreter, its variables, its address space."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from toolkit.trials import Level, Measure
 from toolkit.trials.allocating import malloc_variables
+from toolkit.trials.levels import THIS_PYTHON
 
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR", "SYSTEMROOT")
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
@@ -41,20 +43,48 @@ def command(measure: Measure, levels: Mapping[str, Level], spec: Path, result: P
 
 
 def interpreter(levels: Mapping[str, Level]) -> str:
-    """Return the path of the interpreter that the factor `python` asks for: a name on the PATH, a path, or "this".
+    """Return the path of the interpreter that the factor `python` asks for.
+
+    That is a path, a name on the PATH, "this", or a version such as "3.12": this interpreter where it has that
+    version, else the one that the set-up has made for trials, else ``python3.12`` on the PATH.
 
     Raises
     ------
     FileNotFoundError
         When there is no such program.
     """
-    asked = levels.get("python", "this")
-    if asked == "this":
+    asked = str(levels.get("python", "this"))
+    if asked in ("this", THIS_PYTHON):
         return sys.executable
-    found = shutil.which(str(asked))
+    if is_version(asked):
+        made = made_interpreter(asked)
+        asked = str(made) if os.access(made, os.X_OK) else f"python{asked}"
+    found = shutil.which(asked)
     if found is None:
         raise FileNotFoundError(f"no interpreter {asked!r} on the PATH")
     return found
+
+
+def is_version(level: Level) -> bool:
+    """Whether a level of the factor `python` asks for a version, whichever program that is."""
+    return re.fullmatch(r"3\.\d+", str(level)) is not None
+
+
+def made_interpreter(version: str) -> Path:
+    """Return where the set-up puts an interpreter of that version for trials: see `toolkit.interpreters`."""
+    return Path(sys.prefix, "pythons", version, "bin", "python")
+
+
+def obstacle_to_version(version: str) -> str:
+    """Return why no trial can run in an interpreter of that version, and what would change that; or nothing."""
+    try:
+        obstacle = obstacle_to_trials(interpreter({"python": version}))
+    except FileNotFoundError as problem:
+        obstacle = str(problem)
+    return (
+        obstacle
+        and f"no python{version} with numpy; `make report` adds numpy where Python {version} is installed"
+    )
 
 
 @cache
