@@ -154,11 +154,12 @@ def weak_wins(results, here):
         return None
     peaks = {policy: cell.estimate.median for policy, cell in strong.items()}
     best = min(peaks, key=peaks.get)
-    worst = max(
+    off = [
         100 * abs(cell.estimate.median / predicted - 1)
         for cell, predicted in pairs
         if predicted and cell.levels["references"] == "strong"
-    )
+    ]
+    worst = max(off, default=0.0)
     threshold = strong["default"].trial.conditions["gc_threshold0"]
     return (
         weak[0] < peaks[best] and worst <= MODEL_TOLERANCE_PERCENT,

@@ -56,7 +56,7 @@ from toolkit.trials.trimming import trim
 reserve, reader = Reserve(), _LinuxReader()
 settle(reserve)
 given, taken = [], []
-for _ in range(6):
+for _ in range(12):
     reserve.take()
     taken.append(reader.current())
     reserve.give()
@@ -72,7 +72,9 @@ def test_taking_and_giving_again_leaks_nothing(tmp_path):
     words[-1] = f"import sys; sys.path.insert(0, {str(Path(toolkit.__file__).parents[1])!r})\n{TWICE}"
     answer = subprocess.run(words, env=variables("resident", {}), capture_output=True, check=True, text=True)
     given, taken = json.loads(answer.stdout)
-    assert len(set(given[1:])) == 1
+    # At first Python 3.13 touches a page more, once.
+    assert len(set(given[5:])) == 1
+    assert given[5] - given[0] <= PAGE_BYTES
     assert len(set(taken[1:])) == 1
 
 
