@@ -102,7 +102,7 @@ def figures(results):
             where={**size, "gc": ["default", "threshold=100"]},
             name="peak-interpreters",
             title="The default policy peaks where the interpreter's own threshold puts it; one that is set, "
-            "alike everywhere",
+            "much alike everywhere",
             caption=f"Objects that the youngest generation waits for: {own_thresholds(results, size)}.",
         )
 

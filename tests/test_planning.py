@@ -1,6 +1,7 @@
 """Planning: which trials a declaration, a profile and a command line make, and what is refused in one line."""
 
 import math
+import re
 import sys
 from dataclasses import replace
 
@@ -16,6 +17,7 @@ from toolkit.planning import (
     plan,
     skipped_levels,
 )
+from toolkit.trials.levels import THIS_PYTHON
 
 
 def workload(trial, **levels):
@@ -358,6 +360,27 @@ def test_an_interpreter_without_memory_profiler_gets_no_trials_that_run_it(tmp_p
     ):
         plan(declared(**{place: python}, measures=["profiled"]))
     assert plan(declared(measures=["profiled"]))
+
+
+def test_a_version_stays_text_and_one_that_is_missing_is_skipped():
+    assert parse_levels("python=3.11,3.20") == ("python", ("3.11", "3.20"))
+    experiment = declared(factors={"python": [THIS_PYTHON, "3.99"]})
+    assert {trial.factors["python"] for trial in plan(experiment)} == {THIS_PYTHON}
+    assert skipped_levels(experiment) == {
+        "python=3.99": "no python3.99 with numpy; `make report` adds numpy where Python 3.99 is installed"
+    }
+
+
+def test_one_interpreter_by_two_names_is_refused():
+    with pytest.raises(
+        UsageError, match=rf"python=this and python={re.escape(THIS_PYTHON)} are one interpreter"
+    ):
+        plan(declared(factors={"python": ["this", THIS_PYTHON]}))
+
+
+def test_where_chooses_by_the_measure_too():
+    trials = plan(declared(where=lambda cell: cell["measure"] == "traced"))
+    assert {trial.measure for trial in trials} == {"traced"}
 
 
 def test_an_interpreter_among_the_constants_is_looked_at_too(program):

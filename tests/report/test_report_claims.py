@@ -139,3 +139,18 @@ def test_traced_bytes_are_no_estimates_where_resident_ones_are(make):
         results, "peak_traced_bytes", "traced", "peak", expected=8, within=0.1, k=1, n=100_000
     )
     assert made.status == "confirmed" and "estimate" not in made.sentence
+
+
+class InTwoInterpreters:
+    def interpreters(self, measure):
+        return {"3.11": "3.11.7", "3.13": "3.13.0"} if measure == "traced" else {}
+
+
+@pytest.mark.parametrize(("other", "status"), [(True, "confirmed"), (False, "deviates")])
+def test_a_conclusion_holds_everywhere_or_it_is_told_where_not(other, status):
+    judge = {"3.11": (True, "1 B"), "3.13": (other, "2 B")}.get
+    made = claims.everywhere(InTwoInterpreters(), "traced", "Less is less", judge)
+    assert made.status == status
+    assert made.sentence == f"Less is less: on 3.11.7, 1 B; {'' if other else 'not '}on 3.13.0, 2 B."
+    assert made.measured == ("on 2 of 2: Python 3.11.7, 3.13.0" if other else "on 1 of 2: Python 3.11.7")
+    assert claims.everywhere(InTwoInterpreters(), "timed", "Less is less", judge).measured == "not measured"

@@ -14,9 +14,12 @@ from toolkit.trials.environment import (
     can_import,
     command,
     interpreter,
+    made_interpreter,
     obstacle_to_trials,
+    obstacle_to_version,
     variables,
 )
+from toolkit.trials.levels import THIS_PYTHON
 
 LOOK_AROUND = """
 import json
@@ -138,6 +141,20 @@ def test_the_interpreter_is_this_one_unless_another_is_asked_for(tmp_path, monke
     for missing in ("python-of-mine", str(tmp_path / "nowhere")):
         with pytest.raises(FileNotFoundError, match="no interpreter"):
             interpreter({"python": missing})
+
+
+def test_a_version_is_this_interpreter_or_the_one_of_the_set_up_or_one_on_the_path(tmp_path, monkeypatch):
+    assert interpreter({"python": THIS_PYTHON}) == sys.executable
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / "prefix"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "3.99" in obstacle_to_version("3.99")
+    named, made = tmp_path / "python3.99", made_interpreter("3.99")
+    made.parent.mkdir(parents=True)
+    for path in (named, made):
+        path.write_text("#!/bin/sh\necho 3 99; echo 2.0.1\n")
+        path.chmod(0o755)
+        assert interpreter({"python": "3.99"}) == str(path)
+    assert obstacle_to_version("3.99") == ""
 
 
 @pytest.fixture
