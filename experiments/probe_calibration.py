@@ -1,12 +1,15 @@
 """How far off is each probe, and each tool that people use, on memory whose bytes are counted beforehand?
 
 Each case holds bytes that are known: `true_bytes` are those that the tool claims to tell, either what was asked for
-(tracing tools) or what must be resident (tools that read the resident set). `error_bytes` is the tool's peak less
-that. Every tool runs inside a trial whose own resident probe shows what the tool adds to the peak; at "none" it is
-alone. The spike of 200 MB lives for 2 ms once it is filled. The resident probe reads it at `trial.observe()` (the
-event error) and by the kernel's high-water mark. "sampled" is memory_profiler as it polls from outside.
+(tracing tools) or what must be resident (tools that read the resident set). `error_bytes` is the peak that the tool
+tells less that. Every tool runs inside a trial whose own resident probe shows what the tool adds to the peak; at
+"none" it is alone. Scalene cannot begin inside a running process: the trial starts the same case as a child, under
+`python -m scalene run`, and Scalene counts from where the case begins. The spike of 200 MB lives for 2 ms once it
+is filled. The resident probe reads it at `trial.observe()` (the event error) and by the kernel's high-water mark.
+"sampled" is memory_profiler as it polls from outside.
 """
 
+import json
 import mmap
 import subprocess
 import sys
@@ -14,7 +17,6 @@ import tempfile
 import time
 import tracemalloc
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -106,6 +108,17 @@ def true_bytes(case, nbytes):
     return nbytes, page_rounded(nbytes)
 
 
+class Run:
+    """A case at a size: called, it allocates, and holds what the case returns."""
+
+    def __init__(self, case, nbytes):
+        self.case, self.nbytes = case, nbytes
+        self.held = None
+
+    def __call__(self, observe):
+        self.held = CASES[self.case](observe, self.nbytes)
+
+
 def none(run, observe):
     run(observe)
     return {}
@@ -127,23 +140,31 @@ def resident(run, observe):
 
 
 def traced(run, observe):
+    bare = allocation_seconds()
     probe = Traced(Position())
     probe.start()
     run(lambda: (probe.observe(), observe()))
     cost = cost_of(probe.observe)
     probe.stop()
     probe.read("trimmed")
-    return {"reading_bytes": probe.metrics()["peak_traced_bytes"], "cost_seconds": cost}
+    reading = probe.metrics()["peak_traced_bytes"]
+    probe.start()
+    allocation_cost = allocation_seconds() - bare
+    probe.stop()
+    probe.read("trimmed")
+    return {"reading_bytes": reading, "cost_seconds": cost, "allocation_cost_seconds": allocation_cost}
 
 
 def everything_traced(run, observe):
+    bare = allocation_seconds()
     tracemalloc.start()
     before, _ = tracemalloc.get_traced_memory()
     run(observe)
     _, peak = tracemalloc.get_traced_memory()
     cost = cost_of(tracemalloc.get_traced_memory)
+    allocation_cost = allocation_seconds() - bare
     tracemalloc.stop()
-    return {"reading_bytes": peak - before, "cost_seconds": cost}
+    return {"reading_bytes": peak - before, "cost_seconds": cost, "allocation_cost_seconds": allocation_cost}
 
 
 def memory_profiler(run, observe, interval):
@@ -161,11 +182,67 @@ def memory_profiler(run, observe, interval):
 def memray(run, observe):
     from memray import FileReader, Tracker
 
+    bare = allocation_seconds()
     with tempfile.TemporaryDirectory() as folder:
-        capture = Path(folder) / "capture"
-        with Tracker(capture):
+        captures = [Path(folder, name) for name in ("case", "cost")]
+        with Tracker(captures[0]):
             run(observe)
-        return {"reading_bytes": FileReader(capture).metadata.peak_memory}
+        with Tracker(captures[1]):
+            cost = allocation_seconds() - bare
+        return {
+            "reading_bytes": FileReader(captures[0]).metadata.peak_memory,
+            "allocation_cost_seconds": cost,
+        }
+
+
+#: What Scalene runs. It counts from `start` on, so what imports take is left out.
+UNDER_SCALENE = """
+import runpy, sys
+from pathlib import Path
+from scalene import scalene_profiler
+
+script, case, nbytes, answer = sys.argv[1:]
+names = runpy.run_path(script, run_name="under_scalene")
+scalene_profiler.start()
+if case:
+    held = names["CASES"][case](lambda: None, int(nbytes))
+else:
+    Path(answer).write_text(str(names["allocation_seconds"]()))
+scalene_profiler.stop()
+"""
+
+
+def scalene(run, observe):
+    with tempfile.TemporaryDirectory() as folder:
+        program, profile, answer = (Path(folder, name) for name in ("case.py", "profile.json", "seconds"))
+        program.write_text(UNDER_SCALENE)
+        options = [
+            "--off",
+            "--memory",
+            "--no-stacks",
+            "--profile-all",
+            "--outfile",
+            str(profile),
+            str(program),
+        ]
+
+        def profiled(case):
+            words = [str(Path(__file__).resolve()), case, str(run.nbytes), str(answer)]
+            command = [sys.executable, "-m", "scalene", "run", *options, "---", *words]
+            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+            if done.returncode or not profile.is_file():
+                raise RuntimeError(
+                    f"Scalene ended with exit code {done.returncode}: {done.stdout}{done.stderr}"
+                )
+            return json.loads(profile.read_text())
+
+        # It samples once a MiB has come or gone: where none has, the profile tells no peak.
+        peak_mib = profiled(run.case).get("max_footprint_mb", 0.0)
+        profiled("")
+        return {
+            "reading_bytes": round(peak_mib * 2**20),
+            "allocation_cost_seconds": float(answer.read_text()) - allocation_seconds(),
+        }
 
 
 TOOLS = {
@@ -178,8 +255,11 @@ TOOLS = {
         for interval in (0.1, 0.01, 0.001)
     },
     "memray": memray,
+    "Scalene": scalene,
 }
-TRACING = ("traced", "tracemalloc", "memray")
+TRACING = ("traced", "tracemalloc", "memray", "Scalene")
+#: Processes of their own: what these tools need is not the trial's.
+OUTSIDE = ("Scalene",)
 
 
 def cost_of(read, count=200):
@@ -189,9 +269,14 @@ def cost_of(read, count=200):
     return (time.perf_counter() - began) / count
 
 
+def allocation_seconds():
+    """Return what an array of 8 kB costs from birth to death, in the best of some batches."""
+    return min(cost_of(lambda: np.empty(1000)) for _ in range(20))
+
+
 def workload(trial, *, case, tool, nbytes):
-    held = []
-    readings = TOOLS[tool](lambda observe: held.append(CASES[case](observe, nbytes)), trial.observe)
+    run = Run(case, nbytes)
+    readings = TOOLS[tool](run, trial.observe)
     asked, must_be_resident = true_bytes(case, nbytes)
     truth = asked if tool in TRACING else must_be_resident
     errors = {
@@ -200,11 +285,7 @@ def workload(trial, *, case, tool, nbytes):
         if name.endswith("_bytes")
     }
     trial.record(true_bytes=truth, **errors, **readings)
-    return held
-
-
-def where(cell):
-    return cell["tool"] != "memray" or find_spec("memray") is not None
+    return run.held
 
 
 def predict(cell, interpreter):
@@ -230,7 +311,8 @@ def figures(results):
         where=largest,
         name="error",
         title="What each tool's peak is off by, on memory whose bytes are known",
-        caption="Tracing tools are held against what was asked for, the others against what must be resident.",
+        caption="traced, tracemalloc, memray and Scalene count what was asked for; the others what is resident: "
+        "each is held against the true number of its own kind. Scalene ran the case in a process of its own.",
     )
     yield bars(
         results,
@@ -241,6 +323,16 @@ def figures(results):
         name="cost",
         title="What one reading costs",
         caption="Trials run side by side here: the order of magnitude counts.",
+    )
+    yield bars(
+        results,
+        "allocation_cost_seconds",
+        "resident",
+        by=["tool"],
+        where={"case": "touched", "tool": list(TRACING), **largest},
+        name="allocation-cost",
+        title="What each allocation costs under tools that follow them all",
+        caption="How much longer an array of 8 kB takes from birth to death. Orders of magnitude, as above.",
     )
 
 
@@ -300,16 +392,13 @@ def findings(results):
     added = {
         tool: peak - bare
         for tool in results.levels("tool")
-        if tool != "none"
+        if tool not in ("none", *OUTSIDE)
         and bare is not None
         and (peak := median("peak_rss_bytes", case="untouched", tool=tool)) is not None
     }
     if added:
         told = ", ".join(f"{tool} {signed(value)}" for tool, value in added.items())
         yield Finding(sentence=f"What each tool adds to the trial's own resident peak: {told}.")
-    absent = [tool for tool in EXPERIMENT.factors["tool"] if tool not in results.levels("tool")]
-    if absent:
-        yield Finding(sentence=f"Not measured, as not installed or left out here: {', '.join(absent)}.")
 
 
 EXPERIMENT = Experiment(
@@ -321,11 +410,11 @@ EXPERIMENT = Experiment(
     profiles={
         "smoke": {
             "case": ["touched", "untouched", "2 ms spike"],
-            "tool": ["none", "resident", "traced", "memory_profiler 0.1 s", "memray"],
+            "tool": ["none", "resident", "traced", "memory_profiler 0.1 s", "memray", "Scalene"],
         },
         "full": {"replicates": {"resident": 5}},
     },
-    where=where,
+    needs={"tool=memray": "memray", "tool=Scalene": "scalene"},
     predict=predict,
     figures=figures,
     findings=findings,

@@ -173,6 +173,23 @@ def check_probe_calibration(cell):
     assert abs(stays) < 1 << 20
 
 
+@pytest.mark.parametrize(
+    ("tool", "package", "near"),
+    [
+        # What Python itself asks for meanwhile is counted too.
+        ("memray", "memray", 1 << 16),
+        # It samples once a MiB has come or gone, and counts what it takes for that.
+        ("Scalene", "scalene", 4 << 20),
+    ],
+)
+def test_other_peoples_profilers_see_the_known_bytes(rows, tool, package, near):
+    pytest.importorskip(package, reason=f"the package {package} is not installed")
+    cell = Cells([row for row in rows if row.experiment == "probe_calibration"])
+    for case in ("touched", "untouched", "2 ms spike"):
+        assert abs(cell("resident", "error_bytes", case=case, tool=tool)) <= near
+    assert cell("resident", "allocation_cost_seconds", case="touched", tool=tool)
+
+
 def check_allocators(cell):
     strong = {"references": "strong", "iterations": 10}
     for n, array in ((10_000, 80_000), (100_000, S)):

@@ -231,6 +231,16 @@ def test_a_level_whose_library_is_missing_is_skipped_and_told_of(without_jemallo
     assert skipped_levels(SMALL) == {}
 
 
+def test_a_level_whose_package_is_not_installed_is_skipped_and_told_of():
+    needs = {"links=a": "numpy", "links=b": "no_such_package_anywhere", "links=c": "nor_this_one"}
+    experiment = declared(factors={"links": ["a", "b"]}, needs=needs)
+    assert [trial.factors["links"] for trial in plan(experiment)] == ["a"]
+    reason = "not installed here; the Python package no_such_package_anywhere brings it"
+    assert skipped_levels(experiment) == {"links=b": reason}
+    with pytest.raises(UsageError, match=r"no cell is left .* \(links=b: not installed here; .* brings it"):
+        plan(experiment, overrides={"links": ["b"]})
+
+
 @pytest.mark.parametrize("place", ["factors", "constants"])
 def test_where_nothing_else_is_left_the_reason_is_told(without_jemalloc, place):
     levels = {

@@ -45,6 +45,9 @@ class Experiment:
         How often each cell is run in each measure.
     profiles : mapping of str to mapping
         What the profiles "smoke" and "full" change: levels of factors, constants, or "replicates".
+    needs : mapping of str to str
+        The package that a level cannot do without, by "factor=level", where the import is called as the package is.
+        A level whose package is not installed is skipped, and the run and the report name the package.
     where : callable, optional
         ``where(cell)`` is false for a cell to leave out; `cell` maps factors and constants to levels, and
         "measure" to the measure in question: a cell may be left out of some and not of others.
@@ -70,6 +73,7 @@ class Experiment:
         default_factory=lambda: {"resident": 3, "traced": 1, "timed": 5},
     )
     profiles: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    needs: Mapping[str, str] = field(default_factory=dict)
     where: Callable[[Mapping[str, Level]], bool] | None = None
     predict: "Callable[[Mapping[str, Level], Mapping[str, Level]], Prediction | None] | None" = None
     figures: "Callable[[Results], Iterable[Figure]] | None" = None

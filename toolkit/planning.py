@@ -154,7 +154,7 @@ def plan(
         for replicate in range(repeats[measure])
     ]
     if not trials:
-        why = "; ".join(f"{level}: {reason}" for level, reason in _skipped(design).items())
+        why = "; ".join(f"{level}: {reason}" for level, reason in _skipped(experiment, design).items())
         raise UsageError(f"{experiment.name}: no cell is left with these levels{why and f' ({why})'}")
     return trials
 
@@ -170,7 +170,7 @@ def skipped_levels(
     overrides: Mapping[str, Sequence[Level]] | None = None,
 ) -> dict[str, str]:
     """Return the levels of a plan that this machine cannot run, as "factor=level", each with the reason."""
-    return _skipped(_design(experiment, profile, overrides or {}))
+    return _skipped(experiment, _design(experiment, profile, overrides or {}))
 
 
 @dataclass(frozen=True)
@@ -185,7 +185,7 @@ class _Design:
 
     def cells(self, experiment: Experiment) -> Iterable[tuple[dict[str, Level], Measure]]:
         """Yield each cell with each measure that is wanted of it."""
-        skipped = _skipped(self)
+        skipped = _skipped(experiment, self)
         for levels in itertools.product(*self.factors.values()):
             cell = dict(zip(self.factors, levels, strict=True))
             if any(f"{name}={level}" in skipped for name, level in {**self.constants, **cell}.items()):
@@ -203,7 +203,7 @@ class _Design:
             raise UsageError(f"{experiment.name}: where fails for {cell}: {_reason(problem)}") from problem
 
 
-def _skipped(design: _Design) -> dict[str, str]:
+def _skipped(experiment: Experiment, design: _Design) -> dict[str, str]:
     reasons = {
         f"malloc={level}": obstacle_to_malloc(str(level)) for level in design.levels("malloc", "default")
     } | {
@@ -211,6 +211,11 @@ def _skipped(design: _Design) -> dict[str, str]:
         for level in design.levels("python", "this")
         if is_version(level)
     }
+    asked = [f"{name}={level}" for name, levels in design.factors.items() for level in levels]
+    for level in asked:
+        package = experiment.needs.get(level)
+        if package and find_spec(package) is None:
+            reasons[level] = f"not installed here; the Python package {package} brings it"
     return {level: reason for level, reason in reasons.items() if reason}
 
 
