@@ -9,6 +9,7 @@ from toolkit.report.charts.bars import bars
 from toolkit.store import Row
 
 PAGE, ARRAY = 4096, 800_000
+HARD = "\N{NO-BREAK SPACE}"
 EXACT = {"prediction_exact": True, "prediction_array_bytes": ARRAY, "page_bytes": PAGE}
 
 
@@ -154,3 +155,25 @@ def test_a_conclusion_holds_everywhere_or_it_is_told_where_not(other, status):
     assert made.sentence == f"Less is less: on 3.11.7, 1 B; {'' if other else 'not '}on 3.13.0, 2 B."
     assert made.measured == ("on 2 of 2: Python 3.11.7, 3.13.0" if other else "on 1 of 2: Python 3.11.7")
     assert claims.everywhere(InTwoInterpreters(), "timed", "Less is less", judge).measured == "not measured"
+
+
+def test_times_are_told_with_the_shift_between_them_and_what_its_interval_covers(make):
+    slow, fast = ([{"wall_seconds": (base + n) / 1000} for n in range(5)] for base in (40, 10))
+    results = make((1, *fast), (2, *slow), measure="timed", conditions={})
+    made = claims.times_as_much(
+        results, "wall_seconds", "timed", "{more} and {less}, {ratio}.", more={"k": 2}, less={"k": 1}
+    )
+    assert made.sentence.replace(HARD, " ") == (
+        "42.0 ms (40.0 to 44.0) and 12.0 ms (10.0 to 14.0), 3.50 times. "
+        "The shift between them is 30.0 ms (27.0 to 33.0), an interval of 96.8 %."
+    )
+
+
+def test_a_shift_within_the_noise_is_said_to_be_none(make):
+    readings = [{"wall_seconds": 0.010 + 0.001 * n} for n in (0, 2, 4, 1, 3)]
+    results = make((1, *readings), (2, *reversed(readings)), measure="timed", conditions={})
+    made = claims.times_as_much(
+        results, "wall_seconds", "timed", "{more}, {less}, {ratio}.", more={"k": 2}, less={"k": 1}
+    )
+    assert "which is no difference" in made.sentence
+    assert "shift between them is 0" in made.sentence

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from toolkit.analysis.statistics import Estimate, difference
+from toolkit.analysis.statistics import Estimate, shift
 
 __all__ = ["Effect", "cliffs_delta", "effect", "noise_floor"]
 
@@ -20,15 +20,15 @@ class Effect:
 
     Attributes
     ----------
-    difference : Estimate
-        The median of the second less that of the first, in the unit of the readings.
+    shift : Estimate
+        By how much the second lies above the first, in the unit of the readings.
     delta : float
         Cliff's delta, from -1 to 1: how much more often a reading of the second is the larger one.
     floor : float or None
         The noise floor in the same unit; None where no cell was run twice.
     """
 
-    difference: Estimate
+    shift: Estimate
     delta: float
     floor: float | None
 
@@ -41,10 +41,10 @@ class Effect:
         """
         if self.floor is None:
             return False
-        beyond = abs(self.difference.median) > self.floor
-        if self.difference.low is None or self.difference.high is None:
+        beyond = abs(self.shift.median) > self.floor
+        if self.shift.low is None or self.shift.high is None:
             return beyond and self.floor == 0
-        return beyond and not self.difference.low <= 0 <= self.difference.high
+        return beyond and not self.shift.low <= 0 <= self.shift.high
 
 
 def effect(base: Sequence[float], new: Sequence[float], alike: Iterable[Sequence[float]]) -> Effect:
@@ -60,9 +60,7 @@ def effect(base: Sequence[float], new: Sequence[float], alike: Iterable[Sequence
     """
     relative = noise_floor(alike)
     scale = max(abs(float(np.median(base))), abs(float(np.median(new))))
-    return Effect(
-        difference(base, new), cliffs_delta(base, new), None if relative is None else relative * scale
-    )
+    return Effect(shift(base, new), cliffs_delta(base, new), None if relative is None else relative * scale)
 
 
 def cliffs_delta(base: Sequence[float], new: Sequence[float]) -> float:

@@ -72,7 +72,8 @@ def times_as_much(
 ) -> Finding:
     """Say what a metric is in two cells, and how many times as much it is in the first.
 
-    Where the two do not differ by more than replicates of one cell do, that is said instead of the ratio.
+    Where the two do not differ by more than replicates of one cell do, that is said instead of the ratio. Of times,
+    which differ from replicate to replicate, the shift from one cell to the other is told as well.
 
     Parameters
     ----------
@@ -101,11 +102,11 @@ def times_as_much(
     ratio = f"{number(first.median / second.median)} times"
     if differs.floor is not None and not differs.stands_out:
         ratio = "which is no difference, for replicates of one cell lie as far apart:" + f" {ratio}"
-    made = Finding(
-        sentence=sentence.format(
-            more=estimate_text(first, unit), less=estimate_text(second, unit), ratio=ratio
-        )
-    )
+    told = sentence.format(more=estimate_text(first, unit), less=estimate_text(second, unit), ratio=ratio)
+    if unit == "seconds" and differs.shift.coverage is not None:
+        covers = text(100 * differs.shift.coverage, "percent")
+        told += f" The shift between them is {estimate_text(differs.shift, unit)}, an interval of {covers}."
+    made = Finding(sentence=told)
     both = (results.cells(metric, measure, (), {**some, **levels}) for some in (more, less))
     return _labelled(made, itertools.chain(*both))
 

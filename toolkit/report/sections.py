@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from toolkit.analysis.comparison import Comparison, compare
 from toolkit.analysis.results import Results
+from toolkit.analysis.statistics import coverage
 from toolkit.experiment import Experiment
 from toolkit.report import (
     Failure,
@@ -21,7 +22,7 @@ from toolkit.report import (
     tables,
 )
 from toolkit.report.drawing import picture
-from toolkit.report.units import level_text, levels_text
+from toolkit.report.units import level_text, levels_text, text
 from toolkit.store import Row, Run
 from toolkit.trials import MEASURES, Measure
 from toolkit.trials.measuring import probes_of, watchers_of
@@ -164,7 +165,7 @@ def _method(results: Results) -> tuple[tuple[str, str], ...]:
         ("varied", "; ".join(varied) or "nothing"),
         *((("held constant", levels_text(constants)),) if constants else ()),
         ("trials", _counted(Counter(row.measure for row in rows))),
-        ("replicates of a cell", _counted(_replicates(rows))),
+        ("replicates of a cell", _replicated(_replicates(rows))),
         ("probes", "; ".join(f"{name}: {', '.join(_probes(name))}" for name in results.measures)),
         ("when", facts.period(rows)),
         *_conditions(results.rows),
@@ -177,6 +178,20 @@ def _probes(measure: Measure) -> tuple[str, ...]:
 
 def _counted(counts: Counter[str]) -> str:
     return ", ".join(f"{counts[measure]} {measure}" for measure in MEASURES if counts[measure])
+
+
+def _replicated(counts: Counter[str]) -> str:
+    """Return the counts of replicates, each with what an interval over so many covers."""
+    told = []
+    for measure in (one for one in MEASURES if counts[one]):
+        covers = coverage(counts[measure])
+        interval = (
+            "no intervals"
+            if covers is None
+            else f"intervals cover the median with {text(100 * covers, 'percent')}"
+        )
+        told.append(f"{counts[measure]} {measure} ({interval})")
+    return ", ".join(told)
 
 
 def _replicates(rows: Iterable[Row]) -> Counter[str]:
