@@ -3,10 +3,11 @@
 The loop of step 17.5 with strong references leaves its garbage to the collector, so whatever a probe makes that the
 collector counts moves the peak. Each probe watches a twin of the same loop, and so do tools that people use; "bare"
 is the twin that nothing watches. Every twin reads the collector's own statistics and the kernel's high-water mark
-once, before and after the loop.
+once, before and after the loop. The report flags the figures of a probe that changes its twin wherever they appear.
 """
 
 import gc
+import tempfile
 import tracemalloc
 from functools import partial
 from importlib import import_module
@@ -37,7 +38,7 @@ def bare(run):
 
 
 def probed(run, name):
-    probe = import_module(f"toolkit.probes.{name}").PROBE(Position())
+    probe = import_module(f"toolkit.probes.{name}").PROBE(Position(code=loop.__code__))
     probe.start()
     run()
     probe.stop()
@@ -57,12 +58,22 @@ def memory_profiler(run):
     memory_usage((run,), interval=0.1, max_iterations=1)
 
 
-OURS = ("resident", "traced", "events", "ledger")
+def memray(run):
+    from memray import Tracker
+
+    with tempfile.TemporaryDirectory() as folder, Tracker(Path(folder, "capture")):
+        run()
+
+
+OURS = ("clock", "collector", "events", "heap", "ledger", "lines", "profiled", "resident", "traced")
+#: Weak references to arrays, and what tracing makes, are objects that the collector counts.
+COUNTED = ("ledger", "lines", "profiled")
 WATCHERS = {
     "bare": bare,
     **{name: partial(probed, name=name) for name in OURS},
     "tracemalloc": everything_traced,
-    "memory_profiler": memory_profiler,
+    "memory_profiler 0.1 s": memory_profiler,
+    "memray": memray,
 }
 
 
@@ -73,7 +84,9 @@ def workload(trial, *, watcher, n, iterations):
         resident, collected = memory_bytes("VmRSS"), collections()
         loop(trial, n, iterations)
         peak, collected = memory_bytes("VmHWM") - resident, collections() - collected
-        trial.record(loop_peak_bytes=peak, loop_collections_count=collected)
+        # What the core tells a listener may move a collection within an iteration, by one array.
+        allowed = 8 * n + HIGH_WATER_ERROR_BYTES
+        trial.record(loop_peak_bytes=peak, loop_collections_count=collected, loop_peak_allowed_bytes=allowed)
 
     WATCHERS[watcher](run)
 
@@ -101,39 +114,25 @@ def figures(results):
 
 
 def findings(results):
+    from toolkit.analysis.observing import twins
     from toolkit.report import Finding
-    from toolkit.report.units import number, text
+    from toolkit.report.observers import effect
+    from toolkit.report.units import text
 
-    def median(metric, watcher):
-        estimate = results.at(metric, "timed", watcher=watcher, **size(results))
-        return None if estimate is None else estimate.median
-
-    count, peak = (median(metric, "bare") for metric in ("loop_collections_count", "loop_peak_bytes"))
-    watchers = [watcher for watcher in results.levels("watcher") if watcher != "bare"]
-    if count is None or peak is None or not watchers:
+    found = [twin for twin in twins(results) if {**size(results), **twin.levels} == size(results)]
+    if not found:
         yield Finding(sentence="No watched loop ran beside a bare one: there is nothing to compare.")
-        return
-    # What the core tells a listener may move a collection within an iteration, by one array.
-    allowed = 8 * size(results)["n"] + HIGH_WATER_ERROR_BYTES
-    for watcher in watchers:
-        more = median("loop_collections_count", watcher) - count
-        higher = median("loop_peak_bytes", watcher) - peak
-        changed = more != 0 or abs(higher) > allowed
-        measured = (
-            f"{number(count + more, 0)} collections beside {number(count, 0)}, "
-            f"{text(higher, 'bytes', signed=True)} beside {text(peak, 'bytes')}"
-        )
-        # The ledger's weak references, one for each array, are objects that the collector counts.
-        must_not = watcher in OURS and watcher != "ledger"
-        flag = (
-            " It changes what it watches: its figures hold for the loop as it is watched." if changed else ""
-        )
+    for twin in found:
+        flag = " It changes what it watches: its figures hold for the loop as it is watched."
+        must_not = twin.watcher in OURS and twin.watcher not in COUNTED
         yield Finding(
-            sentence=f"Watched by {watcher}: {measured}.{flag}",
-            status="observed" if not must_not else "deviates" if changed else "confirmed",
-            figure=f"observer effect of the probe {watcher}" if must_not else "",
-            expected=f"as many collections, a peak within {text(allowed, 'bytes')}" if must_not else "",
-            measured=measured if must_not else "",
+            sentence=f"Watched by {twin.watcher}, {effect(twin)}.{flag if twin.changes else ''}",
+            status="observed" if not must_not else "deviates" if twin.changes else "confirmed",
+            figure=f"observer effect of the probe {twin.watcher}" if must_not else "",
+            expected=f"as many collections, a peak within {text(twin.allowed_bytes, 'bytes')}"
+            if must_not
+            else "",
+            measured=effect(twin) if must_not else "",
         )
 
 
@@ -144,6 +143,7 @@ EXPERIMENT = Experiment(
     measures=["timed"],
     replicates={"timed": 1},
     profiles={"smoke": {"iterations": 100}, "full": {"replicates": {"timed": 5}}},
+    needs={"watcher=memray": "memray"},
     figures=figures,
     findings=findings,
 )

@@ -338,6 +338,7 @@ def figures(results):
 
 def findings(results):
     from toolkit.report import Finding
+    from toolkit.report.observers import told_of
     from toolkit.report.units import text
 
     largest = {"nbytes": results.levels("nbytes")[-1]}
@@ -399,6 +400,10 @@ def findings(results):
     if added:
         told = ", ".join(f"{tool} {signed(value)}" for tool, value in added.items())
         yield Finding(sentence=f"What each tool adds to the trial's own resident peak: {told}.")
+    effects = (
+        f"{tool}: {told_of(results.observed, tool)}" for tool in results.levels("tool") if tool != "none"
+    )
+    yield Finding(sentence=f"What each tool changes in a loop that it watches: {'; '.join(effects)}.")
 
 
 EXPERIMENT = Experiment(

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from toolkit.analysis.observing import Twin
 from toolkit.analysis.results import Cell, Results
 from toolkit.analysis.statistics import Estimate
 from toolkit.trials import Level, Measure
@@ -58,6 +59,8 @@ class Comparison:
         Of the cell's trials.
     estimated : bool
         Whether what was measured is an estimate, of which nothing may be claimed.
+    changed_by : tuple of Twin
+        As in `Cell`.
     """
 
     levels: Mapping[str, Level]
@@ -71,6 +74,7 @@ class Comparison:
     page_bytes: int
     keys: frozenset[str]
     estimated: bool = False
+    changed_by: tuple[Twin, ...] = ()
 
     @property
     def deviation(self) -> float:
@@ -196,4 +200,5 @@ def _comparison(cell: Cell, predicted: float, metric: str, measure: Measure) -> 
         page_bytes=int(conditions.get("page_bytes", _USUAL_PAGE_BYTES)),
         keys=cell.keys,
         estimated=cell.estimated,
+        changed_by=cell.changed_by,
     )

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from toolkit.analysis import statistics
+from toolkit.analysis.observing import Observed, Twin
 from toolkit.analysis.statistics import Estimate
 from toolkit.store import Row
 from toolkit.store.read import frame
@@ -34,6 +35,8 @@ class Cell:
         Of all its trials.
     estimated : bool
         Whether a reading is no more than the platform's best guess, as the resident set is outside of Linux.
+    changed_by : tuple of Twin
+        What the probes that took the readings are known to change in what they watch.
     """
 
     levels: Mapping[str, Level]
@@ -41,6 +44,7 @@ class Cell:
     trial: Row
     keys: frozenset[str]
     estimated: bool = False
+    changed_by: tuple[Twin, ...] = ()
 
     @property
     def identity(self) -> tuple[tuple[str, Level], ...]:
@@ -62,6 +66,8 @@ class Results:
     declared : mapping of str to sequence of levels, optional
         The factors and their levels in the order in which the script declares them, for the order of cells.
         Levels that it does not name come after those that it does.
+    observed : Observed, optional
+        What is known of the effect of probes on what they watch; nothing if left out.
 
     Attributes
     ----------
@@ -73,6 +79,7 @@ class Results:
         Those of both that have more than one level, factors first.
     measures : tuple of {"resident", "traced", "timed", "ledger", "lines", "profiled"}
         In which some trial ended well.
+    observed : Observed
     """
 
     def __init__(
@@ -81,8 +88,10 @@ class Results:
         rows: Sequence[Row],
         read_series: Callable[[str], Series],
         declared: Mapping[str, Sequence[Level]] | None = None,
+        observed: Observed | None = None,
     ) -> None:
         self.experiment = experiment
+        self.observed = observed or Observed()
         self.rows = tuple(row for row in rows if row.status == "ok")
         self.failed = tuple(row for row in rows if row.status != "ok")
         self._declared = declared or {}
@@ -157,7 +166,9 @@ class Results:
                 trials.setdefault(tuple(_level(row, name) for name in names), []).append(row)
         self._refuse_mixtures(trials.values())
         return tuple(
-            _cell(metric, dict(zip(names, levels, strict=True)), trials[levels])
+            _cell(
+                metric, dict(zip(names, levels, strict=True)), trials[levels], self.observed.changing(measure)
+            )
             for levels in sorted(trials, key=lambda levels: self._places(names, levels))
         )
 
@@ -233,7 +244,9 @@ class Results:
         return tuple(self._levels[name].index(level) for name, level in zip(names, levels, strict=True))
 
 
-def _cell(metric: str, levels: Mapping[str, Level], rows: Sequence[Row]) -> Cell:
+def _cell(
+    metric: str, levels: Mapping[str, Level], rows: Sequence[Row], changed_by: tuple[Twin, ...]
+) -> Cell:
     readings = [row.metrics[metric] for row in rows]
     estimate = statistics.median(readings)
     nearest = min(rows, key=lambda row: abs(row.metrics[metric] - estimate.median))
@@ -241,7 +254,7 @@ def _cell(metric: str, levels: Mapping[str, Level], rows: Sequence[Row]) -> Cell
     estimated = metric.endswith("_rss_bytes") and any(
         row.conditions.get("exact_probe") is False for row in rows
     )
-    return Cell(levels, estimate, nearest, frozenset(row.key for row in rows), estimated)
+    return Cell(levels, estimate, nearest, frozenset(row.key for row in rows), estimated, changed_by)
 
 
 def _level(row: Row, name: str) -> Level:

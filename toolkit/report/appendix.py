@@ -2,7 +2,9 @@
 
 from dataclasses import asdict
 
+from toolkit.analysis.observing import Observed
 from toolkit.report import Method
+from toolkit.report.observers import told_of
 from toolkit.trials.measuring import modules
 
 #: One word per concept.
@@ -48,12 +50,15 @@ GLOSSARY = (
 )
 
 
-def methods() -> tuple[Method, ...]:
-    """Return the datasheet of each probe, by the name of its file."""
+def methods(observed: Observed) -> tuple[Method, ...]:
+    """Return the datasheet of each probe, by the name of its file, with what it was seen to change."""
     return tuple(
         Method(
             probe=name,
-            rows=tuple((key.replace("_", " "), told) for key, told in asdict(module.DATASHEET).items()),
+            rows=(
+                *((key.replace("_", " "), told) for key, told in asdict(module.DATASHEET).items()),
+                ("observer effect", told_of(observed, name)),
+            ),
         )
         for name, module in modules().items()
     )

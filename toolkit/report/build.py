@@ -8,13 +8,16 @@ from pkgutil import iter_modules
 from typing import cast
 
 import toolkit.report.formats
+from toolkit.analysis import observing
 from toolkit.analysis.comparison import Comparison
+from toolkit.analysis.observing import Observed
 from toolkit.analysis.results import Results
 from toolkit.experiment import Experiment
 from toolkit.report import Document, Finding, Format, Section, facts, omissions, tables
 from toolkit.report.appendix import GLOSSARY, methods
 from toolkit.report.folder import replace_folder
 from toolkit.report.names import unique_stems
+from toolkit.report.observers import remark
 from toolkit.report.sections import section
 from toolkit.report.units import levels_text, number
 from toolkit.store import Contents, Row, Run
@@ -78,15 +81,15 @@ def document(
     required_stem, *_ = [stems(part) for part in ("required", "findings", "methods", "words")]
     found = dict.fromkeys(row.experiment for row in (*contents.rows, *contents.left_out))
     names = [name for name in only or dict.fromkeys((*scripts, *found)) if name in found]
+    observed = _observed(contents)
     sections: list[Section] = []
     compared: list[tuple[str, Comparison]] = []
     for name in names:
-        plan = contents.plans[name]
-        # Trials may differ in constants or the seed alone: one cell must not hold both.
-        shown = [row for row in contents.rows if row.experiment == name and not plan.differing(row)]
+        shown = _shown(name, contents)
         lacks: list[str] = []
         script = _loaded(scripts.get(name), lacks)
-        results = Results(name, shown, partial(series, results_dir), script.factors if script else None)
+        declared = script.factors if script else None
+        results = Results(name, shown, partial(series, results_dir), declared, observed)
         notes = omissions.notes(name, contents, script)
         one, its_comparisons = section(results, script, _runs_of(shown, contents), notes, stems, lacks)
         sections.append(one)
@@ -95,13 +98,24 @@ def document(
     return Document(
         title=_TITLE,
         facts=_facts(contents),
-        findings=tuple(_agreement(compared)),
+        findings=tuple(_agreement(compared, observed)),
         required=tables.required(findings, required_stem),
         sections=tuple(sections),
-        methods=methods(),
+        methods=methods(observed),
         glossary=GLOSSARY,
         notes=tuple(f"Left out: {damage}" for damage in contents.damaged),
     )
+
+
+def _shown(name: str, contents: Contents) -> list[Row]:
+    # Trials may differ in constants or the seed alone: one cell must not hold both.
+    plan = contents.plans[name]
+    return [row for row in contents.rows if row.experiment == name and not plan.differing(row)]
+
+
+def _observed(contents: Contents) -> Observed:
+    rows = _shown(observing.EXPERIMENT, contents) if observing.EXPERIMENT in contents.plans else []
+    return Observed(observing.twins(Results(observing.EXPERIMENT, rows, lambda _: {})))
 
 
 def _loaded(load: Callable[[], Experiment] | None, lacks: list[str]) -> Experiment | None:
@@ -133,7 +147,7 @@ def _facts(contents: Contents) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _agreement(compared: Sequence[tuple[str, Comparison]]) -> list[Finding]:
+def _agreement(compared: Sequence[tuple[str, Comparison]], observed: Observed) -> list[Finding]:
     """Say how well theory and measurement agree over all experiments, and where they agree least."""
     judged = [(name, one) for name, one in compared if one.off is not None]
     kinds = dict.fromkeys((one.measure, one.exact, one.allowance) for _, one in judged)
@@ -149,7 +163,7 @@ def _agreement(compared: Sequence[tuple[str, Comparison]]) -> list[Finding]:
         findings.append(
             Finding(
                 sentence=f"{holding} of {len(alike)} {what} for {worst.measure} trials hold "
-                f"{worst.allowance}{furthest}.",
+                f"{worst.allowance}{furthest}. {remark(observed.changing(worst.measure))}".rstrip(),
                 status="confirmed" if holding == len(alike) else "deviates",
             )
         )

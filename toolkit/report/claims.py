@@ -7,9 +7,11 @@ from dataclasses import replace
 from toolkit.analysis import statistics
 from toolkit.analysis.comparison import compare
 from toolkit.analysis.noise import effect
+from toolkit.analysis.observing import Twin
 from toolkit.analysis.results import Cell, Results
 from toolkit.analysis.statistics import Estimate
 from toolkit.report import Finding
+from toolkit.report.observers import remark
 from toolkit.report.units import estimate_text, number, text, unit_of, words_of
 from toolkit.trials import Level
 
@@ -138,13 +140,14 @@ def same(results: Results, metrics: Mapping[str, float], measure: str, what: str
         for metric, values in readings.items()
     )
     holds = all(set(readings[metric]) == {value} for metric, value in metrics.items())
-    return Finding(
+    made = Finding(
         sentence=f"{what}: {measured}; expected {expected}.",
         status="confirmed" if holds else "deviates",
         figure=what,
         expected=expected,
         measured=measured,
     )
+    return _flagged(made, results.observed.changing(measure))
 
 
 def agreement(
@@ -183,13 +186,14 @@ def agreement(
     worst = max(judged, key=lambda one: abs(one.off or 0))
     off = f"{number(abs(worst.off or 0))}{worst.off_unit}"
     measured = f"{holding} of {len(judged)} cells hold; the worst is off by {off}"
-    return Finding(
+    made = Finding(
         sentence=f"{what}: {measured}.",
         status="confirmed" if holding == len(judged) else "deviates",
         figure=what,
         expected=worst.allowance,
         measured=measured,
     )
+    return _flagged(made, results.observed.changing(measure))
 
 
 def memory_agreement(results: Results, what: str) -> Iterator[Finding]:
@@ -281,12 +285,22 @@ def spread(results: Results, metric: str, measure: str, what: str, *, pages: int
 
 
 def _labelled(made: Finding, cells: Iterable[Cell]) -> Finding:
-    """Say of a finding that it rests on estimates, where it does: they confirm and refute nothing."""
+    """Say of a finding that it rests on estimates, where it does: they confirm and refute nothing.
+
+    And where the probes that took its figures change what they watch, say that.
+    """
+    cells = tuple(cells)
+    made = _flagged(made, [twin for cell in cells for twin in cell.changed_by])
     if not any(cell.estimated for cell in cells):
         return made
     measured = f"{made.measured} (estimate)" if made.measured else ""
     sentence = f"{made.sentence} These are estimates: the platform tells no exact resident set."
     return replace(made, sentence=sentence, status="observed", measured=measured)
+
+
+def _flagged(made: Finding, changed_by: Iterable[Twin]) -> Finding:
+    told = remark(changed_by)
+    return replace(made, sentence=f"{made.sentence} {told}") if told else made
 
 
 def _absent(what: str, expected: str) -> Finding:

@@ -7,6 +7,7 @@ from toolkit.analysis.reclamation import reclamation
 from toolkit.analysis.results import Results
 from toolkit.analysis.verdict import Verdict, verdicts
 from toolkit.report import Column, Finding, Table
+from toolkit.report.observers import remark
 from toolkit.report.units import levels_text, number, text
 from toolkit.trials import Level, Measure
 
@@ -47,6 +48,8 @@ def held(results: Results) -> tuple[_Held, ...]:
 
 def table(results: Results, cells: Sequence[_Held], stem: str) -> Table:
     """Return the table of what each cell holds at the end beyond its result, and why."""
+    measures = dict.fromkeys(_READINGS.values())
+    changing = [twin for measure in measures for twin in results.observed.changing(measure)]
     return Table(
         stem=stem,
         title="Why bytes are still held at the end",
@@ -60,6 +63,7 @@ def table(results: Results, cells: Sequence[_Held], stem: str) -> Table:
             (*one.levels.values(), one.verdict.kind, one.verdict.nbytes, one.verdict.sentence)
             for one in cells
         ),
+        notes=tuple(filter(None, [remark(changing)])),
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from toolkit.analysis.lines import Line, annotated, hidden, highest, twofold
 from toolkit.analysis.results import Results
 from toolkit.report import Column, Table, Value
+from toolkit.report.observers import remark
 from toolkit.report.units import levels_text, number, text
 from toolkit.store import Row
 from toolkit.trials import Level, Measure
@@ -48,8 +49,14 @@ def listings(results: Results, anchor: str, stems: Callable[[str], str]) -> Iter
                 notes=(
                     *(_counted(lines, counted) if counted else ()),
                     *(_sampled(lines) if sampled else ()),
+                    *_flags(results, "lines" if counted else "", "profiled" if sampled else ""),
                 ),
             )
+
+
+def _flags(results: Results, *measures: str) -> tuple[str, ...]:
+    told = remark(twin for measure in measures for twin in results.observed.changing(measure))
+    return (told,) if told else ()
 
 
 def _trial(results: Results, measure: Measure, levels: Mapping[str, Level]) -> Row | None:

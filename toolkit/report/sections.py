@@ -19,6 +19,7 @@ from toolkit.report import (
     general,
     holding,
     listing,
+    observers,
     tables,
 )
 from toolkit.report.drawing import picture
@@ -167,6 +168,10 @@ def _method(results: Results) -> tuple[tuple[str, str], ...]:
         ("trials", _counted(Counter(row.measure for row in rows))),
         ("replicates of a cell", _replicated(_replicates(rows))),
         ("probes", "; ".join(f"{name}: {', '.join(_probes(name))}" for name in results.measures)),
+        (
+            "observer effect",
+            "; ".join(f"{name}: {observers.state(results.observed, name)}" for name in results.measures),
+        ),
         ("when", facts.period(rows)),
         *_conditions(results.rows),
     )

@@ -6,6 +6,7 @@ from toolkit.analysis.comparison import Comparison
 from toolkit.analysis.results import Cell, Results
 from toolkit.probes.ledger import PHASES, ROLES
 from toolkit.report import Column, Finding, Table, Unit, Value
+from toolkit.report.observers import FLAG, remark, state
 from toolkit.report.units import unit_of, words_of
 from toolkit.trials import Measure
 from toolkit.trials.measuring import probe_details
@@ -46,6 +47,7 @@ def medians(results: Results, stem: str) -> Table:
             cells.append({cell.identity: cell for cell in found})
             columns.append(Column(heading=_heading(metric, found), name=metric, unit=unit_of(metric)))
     rows = []
+    shown = [next(iter(some.values())) for some in cells]
     for levels in results.combinations:
         identity = tuple(levels.items())
         own = [some[identity].estimate if identity in some else None for some in cells]
@@ -55,6 +57,7 @@ def medians(results: Results, stem: str) -> Table:
         title="Medians of each cell, with intervals",
         columns=(*_level_columns(results.varying), *columns),
         rows=tuple(rows),
+        notes=_notes(shown),
     )
 
 
@@ -72,13 +75,20 @@ def composition(results: Results, stem: str) -> Table | None:
     if not told:
         return None
     columns = (Column(heading=heading, name=metric, unit=unit_of(metric)) for metric, heading in told.items())
+    effect = state(results.observed, "ledger")
     return Table(
         stem=stem,
         title="Composition at the peak: logical bytes by role",
-        columns=(*_level_columns(results.varying), *columns),
-        rows=tuple(
-            (*cell.levels.values(), *(cell.trial.metrics[metric] for metric in told)) for cell in cells
+        columns=(
+            *_level_columns(results.varying),
+            *columns,
+            Column(heading="observer effect", name="observer_effect"),
         ),
+        rows=tuple(
+            (*cell.levels.values(), *(cell.trial.metrics[metric] for metric in told), effect)
+            for cell in cells
+        ),
+        notes=_notes(cells),
     )
 
 
@@ -92,11 +102,13 @@ def _cells(results: Results, metric: str) -> tuple[Cell, ...]:
 def _heading(metric: str, cells: Sequence[Cell]) -> str:
     measure = cells[0].trial.measure
     named = "" if measure == _obvious_measure(metric) else measure
-    return _remarked(metric, named, estimated=any(cell.estimated for cell in cells))
+    flagged = any(cell.changed_by for cell in cells)
+    return _remarked(metric, named, estimated=any(cell.estimated for cell in cells), flagged=flagged)
 
 
-def _remarked(metric: str, measure: str, *, estimated: bool) -> str:
-    remarks = ", ".join([*([measure] if measure else []), *(["estimate"] if estimated else [])])
+def _remarked(metric: str, measure: str, *, estimated: bool, flagged: bool) -> str:
+    told = {measure: bool(measure), "estimate": estimated, FLAG: flagged}
+    remarks = ", ".join(word for word, holds in told.items() if holds)
     return f"{words_of(metric)} ({remarks})" if remarks else words_of(metric)
 
 
@@ -140,7 +152,12 @@ def _comparison_table(compared: Sequence[Comparison], unit: Unit, stem: str) -> 
         pages = one.deviation_pages if one.measure == "resident" else None
         return (
             *one.levels.values(),
-            _remarked(one.metric, "" if unit == "bytes" else one.measure, estimated=one.estimated),
+            _remarked(
+                one.metric,
+                "" if unit == "bytes" else one.measure,
+                estimated=one.estimated,
+                flagged=bool(one.changed_by),
+            ),
             one.measured,
             one.predicted,
             one.verdict,
@@ -155,7 +172,8 @@ def _comparison_table(compared: Sequence[Comparison], unit: Unit, stem: str) -> 
         if unit == "bytes"
         else f"Measured against predicted: {unit or 'numbers'}"
     )
-    return Table(stem=stem, title=title, columns=columns, rows=tuple(row(one) for one in compared))
+    rows = tuple(row(one) for one in compared)
+    return Table(stem=stem, title=title, columns=columns, rows=rows, notes=_notes(compared))
 
 
 def required(findings: Iterable[Finding], stem: str) -> Table | None:
@@ -175,6 +193,11 @@ def required(findings: Iterable[Finding], stem: str) -> Table | None:
         )
     )
     return Table(stem=stem, title="What the report must show", columns=columns, rows=rows) if rows else None
+
+
+def _notes(shown: Iterable[Cell | Comparison]) -> tuple[str, ...]:
+    told = remark(twin for one in shown for twin in one.changed_by)
+    return (told,) if told else ()
 
 
 def _level_columns(names: Iterable[str]) -> tuple[Column, ...]:

@@ -13,6 +13,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from toolkit.analysis.results import Cell
 from toolkit.report import Figure, Unit
+from toolkit.report.observers import remark
 from toolkit.report.units import levels_text, number, scale
 
 _WIDTH_INCHES = 5.6
@@ -63,9 +64,14 @@ def explained(
     draw: Callable[[], Drawing],
     cells: Iterable[Cell],
 ) -> Figure:
-    """Return a figure whose caption ends with the remark that what is drawn of `cells` are estimates, if so."""
+    """Return a figure whose caption ends with what must be known of the readings of `cells`.
+
+    That is whether they are estimates, and whether the probes that took them change what they watch.
+    """
+    cells = tuple(cells)
     if any(cell.estimated for cell in cells):
         caption += " The readings are estimates: the platform tells no exact resident set."
+    caption = f"{caption} {remark(twin for cell in cells for twin in cell.changed_by)}"
     return Figure(name=name, title=title, caption=caption.strip(), alt=alt, draw=draw)
 
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure as Drawing
 
 from toolkit.analysis.results import Results
 from toolkit.report import Figure, Unit
-from toolkit.report.charts._canvas import canvas, missing, shown
+from toolkit.report.charts._canvas import canvas, explained, missing, shown
 from toolkit.report.style import INK, PAPER
 from toolkit.report.units import level_text, text, unit_of, words_of
 from toolkit.trials import Level
@@ -60,12 +60,13 @@ def matrix(
         f"{level_text(row)}, {level_text(column)}: {text(value, unit, signed=True)}"
         for (row, column), value in grid.items()
     )
-    return Figure(
-        name=name,
-        title=title,
-        caption=f"{caption} Medians; the stronger the colour, the farther from 0 in orders of magnitude.".strip(),
-        alt=f"Numbers of {words_of(metric)} ({measure}). {'; '.join(told)}.",
-        draw=lambda: _draw(title, unit, grid, down, across),
+    return explained(
+        name,
+        title,
+        f"{caption} Medians; the stronger the colour, the farther from 0 in orders of magnitude.",
+        f"Numbers of {words_of(metric)} ({measure}). {'; '.join(told)}.",
+        lambda: _draw(title, unit, grid, down, across),
+        cells,
     )
 
 

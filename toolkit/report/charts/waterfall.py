@@ -74,7 +74,11 @@ def waterfall(
         f"{caption}{how} Residual, of the peak: {residuals}.",
         _in_words(peaks),
         lambda: _draw(title, peaks),
-        [peak.cell for peak in peaks],
+        [
+            *(peak.cell for peak in peaks),
+            *results.cells("peak_traced_bytes", "traced", names, where),
+            *results.cells("ledger_peak_bytes", "ledger", names, where),
+        ],
     )
 
 

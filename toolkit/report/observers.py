@@ -1,0 +1,46 @@
+"""The words in which a report flags the figures of a probe that changes what it watches."""
+
+from collections.abc import Iterable, Sequence
+
+from toolkit.analysis.observing import EXPERIMENT, Observed, Twin
+from toolkit.report.units import number, text
+
+__all__ = ["FLAG", "effect", "remark", "state", "told_of"]
+
+#: What is put beside the name of a metric.
+FLAG = "changes what it watches"
+
+
+def effect(twin: Twin) -> str:
+    """Return what a twin did beside the bare one."""
+    return (
+        f"collections: {number(twin.collections_count, 0)} beside {number(twin.bare_collections_count, 0)} bare; "
+        f"peak: {text(twin.higher_bytes, 'bytes', signed=True)} beside {text(twin.bare_peak_bytes, 'bytes')} bare"
+    )
+
+
+def remark(twins: Iterable[Twin]) -> str:
+    """Return the remark on figures that probes took which change what they watch; nothing for none."""
+    told = [
+        f"The probe {twin.watcher} changes what it watches, as seen in the loop of {EXPERIMENT}, which leaves its "
+        f"garbage to the collector ({effect(twin)})."
+        for twin in dict.fromkeys(twins)
+    ]
+    return " ".join([*told, "These figures hold for what is watched so."]) if told else ""
+
+
+def state(observed: Observed, measure: str) -> str:
+    """Return what is known of the probes of a measure, in words: which of them change what they watch."""
+    changing = list(dict.fromkeys(twin.watcher for twin in observed.changing(measure)))
+    unknown = observed.unknown(measure)
+    told = [f"{' and '.join(changing)} {FLAG}"] if changing else [] if unknown else ["none"]
+    return "; ".join([*told, *([f"not known of {', '.join(unknown)}"] if unknown else [])])
+
+
+def told_of(observed: Observed, watcher: str) -> str:
+    """Return what is known of a single probe or tool."""
+    found: Sequence[Twin] = observed.of(watcher)
+    if not found:
+        return f"not known: this store holds no twin of {EXPERIMENT} that it watched"
+    twin = found[0]
+    return f"{FLAG}: {effect(twin)}" if twin.changes else f"none: {effect(twin)}"
