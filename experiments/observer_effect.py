@@ -15,7 +15,7 @@ from pathlib import Path
 
 from toolkit import Experiment, Variable, square
 from toolkit.probes import MOMENTS, Position
-from toolkit.probes.resident import HIGH_WATER_ERROR_BYTES
+from toolkit.probes.resident import high_water_error
 
 
 def loop(trial, n, iterations):
@@ -85,7 +85,7 @@ def workload(trial, *, watcher, n, iterations):
         loop(trial, n, iterations)
         peak, collected = memory_bytes("VmHWM") - resident, collections() - collected
         # What the core tells a listener may move a collection within an iteration, by one array.
-        allowed = 8 * n + HIGH_WATER_ERROR_BYTES
+        allowed = 8 * n + high_water_error()
         trial.record(loop_peak_bytes=peak, loop_collections_count=collected, loop_peak_allowed_bytes=allowed)
 
     WATCHERS[watcher](run)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import mannwhitneyu
 
-from toolkit.analysis.noise import cliffs_delta, effect, noise_floor
+from toolkit.analysis.noise import cliffs_delta, effect, noise_floor, resolution
 
 READINGS = st.lists(st.integers(0, 20).map(float), min_size=1, max_size=12)
 
@@ -59,3 +59,28 @@ def test_single_readings_stand_out_only_where_nothing_ever_varies():
     assert effect([100], [200], [[5, 5], [7, 7]]).stands_out
     assert not effect([100], [200], [[5, 5.5]]).stands_out
     assert not effect([100], [200], []).stands_out
+
+
+@pytest.mark.parametrize(("apart", "stands_out"), [(511 << 10, False), (512 << 10, False), (513 << 10, True)])
+def test_what_readings_cannot_resolve_does_not_stand_out_though_replicates_agree(apart, stands_out):
+    base, new = [1 << 20] * 3, [(1 << 20) + apart] * 3
+    assert effect(base, new, [base, new], 512 << 10).stands_out is stands_out
+    assert effect(base, new, [base, new]).stands_out
+
+
+@pytest.mark.parametrize(
+    ("metric", "metrics", "expected"),
+    [
+        # Seen at an event, and then by the mark alone.
+        ("peak_rss_bytes", {"peak_rss_bytes": 9, "event_peak_rss_bytes": 9, "hwm_error_bytes": 700}, 200),
+        ("peak_rss_bytes", {"peak_rss_bytes": 9, "event_peak_rss_bytes": 8, "hwm_error_bytes": 700}, 700),
+        ("hwm_peak_rss_bytes", {"hwm_peak_rss_bytes": 9, "hwm_error_bytes": 700}, 700),
+        ("end_rss_bytes", {"end_rss_bytes": 9, "hwm_error_bytes": 700}, 200),
+        ("peak_rss_bytes", {"peak_rss_bytes": 9}, 200),
+        ("peak_traced_bytes", {"peak_traced_bytes": 9}, 0),
+        ("wall_seconds", {"wall_seconds": 9}, 0),
+    ],
+)
+def test_readings_are_as_exact_as_what_took_them(make_row, metric, metrics, expected):
+    assert resolution(metric, [make_row({}, metrics, conditions={"page_bytes": 100})]) == expected
+    assert resolution(metric, []) == 0

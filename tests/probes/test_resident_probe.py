@@ -9,8 +9,8 @@ import pytest
 
 from toolkit import Variable, square
 from toolkit.core import events
-from toolkit.probes import heap, resident
-from toolkit.probes.resident import HIGH_WATER_ERROR_BYTES, PROBE
+from toolkit.probes import MOMENTS, heap, resident
+from toolkit.probes.resident import HIGH_WATER_ERROR_BYTES, PROBE, high_water_error
 
 MIB = 1 << 20
 
@@ -109,6 +109,32 @@ def test_the_high_water_mark_counts_only_beyond_its_own_error(position, monkeypa
     assert metrics["peak_rss_bytes"] == (beyond if counts else 0)
 
 
+@on_linux
+def test_a_kernel_that_is_farther_off_than_the_formula_widens_the_bound(position, monkeypatch):
+    off = HIGH_WATER_ERROR_BYTES + 10 * mmap.PAGESIZE
+    truth = resident._LinuxReader.peak
+    monkeypatch.setattr(resident._LinuxReader, "peak", lambda reader: truth(reader) - off)
+    # Beside this the kernel's own error shows as well.
+    assert off - HIGH_WATER_ERROR_BYTES <= high_water_error() <= off + HIGH_WATER_ERROR_BYTES
+    assert high_water_error() > HIGH_WATER_ERROR_BYTES
+    probe = PROBE(position)
+    monkeypatch.undo()
+    probe.start()
+    probe.stop()
+    for moment in MOMENTS:
+        probe.read(moment)
+    assert probe.metrics()["hwm_error_bytes"] > HIGH_WATER_ERROR_BYTES
+
+
+@on_linux
+def test_the_bound_of_this_host_is_measured_and_leaves_nothing_resident():
+    reader = resident._LinuxReader()
+    before = reader.current()
+    errors = [reader.peak_error(pages) for pages in (1, 100, 1000)]
+    assert reader.current() - before <= mmap.PAGESIZE
+    assert max(errors) <= high_water_error()
+
+
 def test_the_moments_after_the_end_are_told_less_the_baseline(position, monkeypatch):
     probe = PROBE(position)
     readings = iter([1000, 1800, 1700, 1500, 1200, 1900, 1600])
@@ -128,6 +154,7 @@ def test_the_moments_after_the_end_are_told_less_the_baseline(position, monkeypa
         "collected_rss_bytes": 200,
         # Taking room back cost 700, which is not what trimming gave back.
         "trimmed_rss_bytes": -100,
+        "hwm_error_bytes": HIGH_WATER_ERROR_BYTES,
     }
 
 

@@ -177,3 +177,24 @@ def test_a_shift_within_the_noise_is_said_to_be_none(make):
     )
     assert "which is no difference" in made.sentence
     assert "shift between them is 0" in made.sentence
+
+
+def test_resident_peaks_closer_than_the_bound_of_the_high_water_mark_are_no_difference(make):
+    def peak(pages):
+        told = {"event_peak_rss_bytes": 10 * PAGE, "hwm_error_bytes": 128 * PAGE}
+        return peaks(pages * PAGE) | told
+
+    def said(more, less):
+        return claims.times_as_much(
+            make((1, *[peak(less)] * 3), (2, *[peak(more)] * 3)),
+            "peak_rss_bytes",
+            "resident",
+            "{more}, {less}, {ratio}.",
+            more={"k": 2},
+            less={"k": 1},
+        ).sentence.replace(HARD, " ")
+
+    assert "which is no difference, for a reading may be off by 512 KiB: 1.50 times" in said(300, 200)
+    assert said(400, 200).endswith(", 2.00 times.")
+    # Both were seen at events, to the page.
+    assert said(10, 5).endswith(", 2.00 times.")

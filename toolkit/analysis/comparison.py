@@ -3,15 +3,14 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from toolkit.analysis.noise import READING_ERROR_PAGES, resolution
 from toolkit.analysis.observing import Twin
 from toolkit.analysis.results import Cell, Results
 from toolkit.analysis.statistics import Estimate
 from toolkit.trials import Level, Measure
 
-#: An exact prediction of the resident set holds within this many pages: the kernel's count of a touched array
-#: was right to 1 page, and the interpreter's own objects touch another. Below the array size given, the pages
-#: that arrays share with other things count for too much to claim anything.
-RESIDENT_TOLERANCE_PAGES = 2
+#: An exact prediction of the resident set holds within what its readings may be off. Below the array size given,
+#: the pages that arrays share with other things count for too much to claim anything.
 RESIDENT_CLAIM_FROM_ARRAY_BYTES = 800_000
 
 #: An exact prediction of traced bytes holds within this many arrays: beside a whole number of arrays only
@@ -61,6 +60,8 @@ class Comparison:
         Whether what was measured is an estimate, of which nothing may be claimed.
     changed_by : tuple of Twin
         As in `Cell`.
+    resolution_bytes : float
+        How far the readings may be off, which is 0 for those that are exact.
     """
 
     levels: Mapping[str, Level]
@@ -75,6 +76,7 @@ class Comparison:
     keys: frozenset[str]
     estimated: bool = False
     changed_by: tuple[Twin, ...] = ()
+    resolution_bytes: float = 0.0
 
     @property
     def deviation(self) -> float:
@@ -141,7 +143,8 @@ class Comparison:
         if self.measure == "resident":
             small = (self.array_bytes or 0) < RESIDENT_CLAIM_FROM_ARRAY_BYTES
             pages = None if small else self.deviation_pages
-            return pages, RESIDENT_TOLERANCE_PAGES, " pages", "small arrays"
+            tolerance = max(READING_ERROR_PAGES, self.resolution_bytes / self.page_bytes)
+            return pages, tolerance, " pages", "small arrays"
         return self.deviation_arrays, TRACED_TOLERANCE_ARRAYS, " S", "array size unknown"
 
 
@@ -201,4 +204,5 @@ def _comparison(cell: Cell, predicted: float, metric: str, measure: Measure) -> 
         keys=cell.keys,
         estimated=cell.estimated,
         changed_by=cell.changed_by,
+        resolution_bytes=resolution(metric, [cell.trial]),
     )

@@ -10,8 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from toolkit.analysis.statistics import Estimate, shift
+from toolkit.store import Row
 
-__all__ = ["Effect", "cliffs_delta", "effect", "noise_floor"]
+__all__ = ["Effect", "cliffs_delta", "effect", "noise_floor", "resolution"]
+
+#: Readings of the resident set at an event: a page of the kernel's count, a page of the interpreter's own objects.
+READING_ERROR_PAGES = 2
+#: Where a trial does not tell.
+_USUAL_PAGE_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,20 +32,28 @@ class Effect:
         Cliff's delta, from -1 to 1: how much more often a reading of the second is the larger one.
     floor : float or None
         The noise floor in the same unit; None where no cell was run twice.
+    resolution : float
+        How far a reading may be off, in the same unit, whatever replicates agree on.
     """
 
     shift: Estimate
     delta: float
     floor: float | None
+    resolution: float = 0.0
+
+    @property
+    def resolved(self) -> bool:
+        """Whether the difference is more than readings may be off."""
+        return not self.resolution or abs(self.shift.median) > self.resolution
 
     @property
     def stands_out(self) -> bool:
-        """Whether the difference may be stated: its interval leaves out 0, and it exceeds the noise floor.
+        """Whether the difference may be stated: its interval leaves out 0, it exceeds floor and resolution.
 
         Where either cell was run once there is no interval and nothing may be stated of it, unless the floor is
         known to be 0, as it is for bytes that every replicate agrees on.
         """
-        if self.floor is None:
+        if self.floor is None or not self.resolved:
             return False
         beyond = abs(self.shift.median) > self.floor
         if self.shift.low is None or self.shift.high is None:
@@ -47,7 +61,12 @@ class Effect:
         return beyond and not self.shift.low <= 0 <= self.shift.high
 
 
-def effect(base: Sequence[float], new: Sequence[float], alike: Iterable[Sequence[float]]) -> Effect:
+def effect(
+    base: Sequence[float],
+    new: Sequence[float],
+    alike: Iterable[Sequence[float]],
+    off_by: float = 0.0,
+) -> Effect:
     """Return how `new` differs from `base`.
 
     Parameters
@@ -57,10 +76,34 @@ def effect(base: Sequence[float], new: Sequence[float], alike: Iterable[Sequence
     alike : iterable of sequences of float
         Readings of the replicates of cells of the same run, in the order in which they ran: what the noise floor
         is measured on. It is scaled to the larger of the two medians.
+    off_by : float
+        How far a reading may be off, in the same unit.
     """
     relative = noise_floor(alike)
     scale = max(abs(float(np.median(base))), abs(float(np.median(new))))
-    return Effect(shift(base, new), cliffs_delta(base, new), None if relative is None else relative * scale)
+    floor = None if relative is None else relative * scale
+    return Effect(shift(base, new), cliffs_delta(base, new), floor, off_by)
+
+
+def resolution(metric: str, rows: Iterable[Row]) -> float:
+    """Return how far readings of `metric` in trials may be off, in bytes; 0 where that is not known to be more.
+
+    A resident peak that was seen by the kernel's high-water mark alone is off by as much as that is on the host of
+    the trial, which each trial tells; readings at events are right to `READING_ERROR_PAGES`.
+    """
+    if not metric.endswith("_rss_bytes"):
+        return 0.0
+    return max((_error_bytes(metric, row) for row in rows), default=0.0)
+
+
+def _error_bytes(metric: str, row: Row) -> float:
+    reading, at_events = row.metrics.get(metric, 0), row.metrics.get("event_peak_rss_bytes")
+    by_mark = metric == "hwm_peak_rss_bytes" or (
+        metric == "peak_rss_bytes" and at_events is not None and reading > at_events
+    )
+    if by_mark and "hwm_error_bytes" in row.metrics:
+        return float(row.metrics["hwm_error_bytes"])
+    return READING_ERROR_PAGES * float(row.conditions.get("page_bytes", _USUAL_PAGE_BYTES))
 
 
 def cliffs_delta(base: Sequence[float], new: Sequence[float]) -> float:

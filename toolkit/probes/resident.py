@@ -19,7 +19,8 @@ DATASHEET = Datasheet(
     unit="bytes, a multiple of the page size",
     error="0 to 2 pages at a core event. A temporary inside one function is seen by the kernel's high-water mark "
     "alone, which is off by up to 2 max(32, 2 CPUs) pages for each CPU, to either side, and counts only beyond "
-    "that: 512 KiB on 2 CPUs. More than 65,530 maps (vm.max_map_count) put arrays elsewhere",
+    "that: 512 KiB on 2 CPUs, or what each trial measures on maps of known size, where that is more. More than "
+    "65,530 maps (vm.max_map_count) put arrays elsewhere",
     cost="about 2 us at each core event",
     exact_on="Linux with glibc; elsewhere the current set as psutil reads it, and the peak is the largest reading",
     disturbs="times, slightly; nothing in memory",
@@ -35,6 +36,7 @@ METRICS = (
     "dropped_rss_bytes",
     "collected_rss_bytes",
     "trimmed_rss_bytes",
+    "hwm_error_bytes",
 )
 DETAILS = tuple(name for name in METRICS if name not in ("peak_rss_bytes", "end_rss_bytes"))
 #: What others take when they start is before its baseline.
@@ -44,6 +46,9 @@ RANK = 2
 #: CPU may keep up to a batch to itself (Linux, lib/percpu_counter.c: max(32, 2 CPUs) pages), once for anonymous
 #: pages and once for those of files. Readings of statm add up what the CPUs keep, and are exact.
 HIGH_WATER_ERROR_BYTES = 2 * max(32, 2 * (os.cpu_count() or 1)) * (os.cpu_count() or 1) * mmap.PAGESIZE
+
+#: Maps on which a reader measures the error of its high-water mark: below, at and beyond the batches of some CPUs.
+_KNOWN_PAGES = (1, 31, 32, 63, 64, 100, 128, 200, 256, 500, 512, 1000)
 
 _RESET_PEAK = b"5"
 
@@ -60,6 +65,7 @@ class Resident(Listener):
         self._timeline = Timeline(position)
         self._reader = _LinuxReader() if sys.platform == "linux" else _PortableReader()
         self.exact = self._reader.exact
+        self._high_water_error = _bound(self._reader)
         self._listening = ExitStack()
         self._moments: dict[str, int] = {}
 
@@ -103,7 +109,7 @@ class Resident(Listener):
         at = {moment: rss - self._baseline for moment, rss in self._moments.items()}
         # Taking the room back may need pages that others now fill; what trimming frees is counted from there.
         freed = at["retaken"] - at["trimmed"]
-        beyond_error = self._peak - self._highest > HIGH_WATER_ERROR_BYTES
+        beyond_error = self._peak - self._highest > self._high_water_error
         return {
             "baseline_rss_bytes": self._baseline,
             "peak_rss_bytes": (self._peak if beyond_error else self._highest) - self._baseline,
@@ -113,11 +119,24 @@ class Resident(Listener):
             "dropped_rss_bytes": at["dropped"],
             "collected_rss_bytes": at["collected"],
             "trimmed_rss_bytes": at["collected"] - freed,
+            "hwm_error_bytes": self._high_water_error,
         }
 
     def series(self) -> dict[str, list[int] | list[float]]:
         """Return the resident set after each core event, less the baseline, and the step of each."""
         return {"event_rss_bytes": self._timeline.readings(), "event_step": self._timeline.steps()}
+
+
+def high_water_error() -> int:
+    """Return how far the kernel's high-water mark may be off on this host, in bytes.
+
+    It is `HIGH_WATER_ERROR_BYTES`, or the error on maps of known size, where a kernel is farther off than that.
+    """
+    return _bound(_LinuxReader() if sys.platform == "linux" else _PortableReader())
+
+
+def _bound(reader: "_LinuxReader | _PortableReader") -> int:
+    return max(HIGH_WATER_ERROR_BYTES, *map(reader.peak_error, _KNOWN_PAGES)) if reader.exact else 0
 
 
 class _LinuxReader:
@@ -157,6 +176,15 @@ class _LinuxReader:
         status = os.pread(self._status, 8192, 0)
         return int(status.partition(b"VmHWM:")[2].split(maxsplit=1)[0]) * 1024
 
+    def peak_error(self, pages: int) -> int:
+        """Return how far the high-water mark is off once a map of so many pages is gone, in bytes."""
+        touch = b"x" * pages
+        self.reset_peak()
+        before = self.current()
+        with mmap.mmap(-1, pages * mmap.PAGESIZE) as room:
+            room[:: mmap.PAGESIZE] = touch
+        return abs(self.peak() - before - pages * mmap.PAGESIZE)
+
 
 class _PortableReader:
     """Reads what psutil offers everywhere; a peak between two core events is missed."""
@@ -178,6 +206,9 @@ class _PortableReader:
 
     def peak(self) -> int:
         return self.current()
+
+    def peak_error(self, pages: int) -> int:
+        return 0
 
 
 PROBE = Resident

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from toolkit.analysis import statistics
 from toolkit.analysis.comparison import compare
-from toolkit.analysis.noise import effect
+from toolkit.analysis.noise import effect, resolution
 from toolkit.analysis.observing import Twin
 from toolkit.analysis.results import Cell, Results
 from toolkit.analysis.statistics import Estimate
@@ -74,7 +74,8 @@ def times_as_much(
 ) -> Finding:
     """Say what a metric is in two cells, and how many times as much it is in the first.
 
-    Where the two do not differ by more than replicates of one cell do, that is said instead of the ratio. Of times,
+    Where the two do not differ by more than replicates of one cell do, or by more than a reading may be off on the
+    host that took it, that is said before the ratio. Of times,
     which differ from replicate to replicate, the shift from one cell to the other is told as well.
 
     Parameters
@@ -100,9 +101,13 @@ def times_as_much(
         results.readings(metric, measure, **less, **levels),
         results.readings(metric, measure, **more, **levels),
         [results.readings(metric, measure, **cell.levels) for cell in results.cells(metric, measure)],
+        max(resolution(metric, results.trials(measure, {**some, **levels})) for some in (more, less)),
     )
     ratio = f"{number(first.median / second.median)} times"
-    if differs.floor is not None and not differs.stands_out:
+    if not differs.resolved:
+        off = text(differs.resolution, unit)
+        ratio = f"which is no difference, for a reading may be off by {off}: {ratio}"
+    elif differs.floor is not None and not differs.stands_out:
         ratio = "which is no difference, for replicates of one cell lie as far apart:" + f" {ratio}"
     told = sentence.format(more=estimate_text(first, unit), less=estimate_text(second, unit), ratio=ratio)
     if unit == "seconds" and differs.shift.coverage is not None:
