@@ -4,6 +4,7 @@ from functools import partial
 
 import pytest
 
+from toolkit.analysis.observing import Observed, Twin
 from toolkit.analysis.results import Results
 from toolkit.report.listing import listings
 from toolkit.report.names import unique_stems
@@ -39,13 +40,13 @@ def profiler(*increments):
 def make(make_store, tmp_path):
     """Return a function that makes the tables of cells, given the series of each measure for each level of k."""
 
-    def tables(cells, metrics=None):
+    def tables(cells, metrics=None, observed=None):
         with make_store(tmp_path) as store:
             for k, told in cells.items():
                 for measure, values in told.items():
                     outcome = store.outcome(metrics or {}, series=values, conditions=CONDITIONS)
                     store.add("book", {"k": k}, measure, 0, outcome)
-        results = Results("book", read_store(tmp_path).rows, partial(series, tmp_path))
+        results = Results("book", read_store(tmp_path).rows, partial(series, tmp_path), observed=observed)
         return list(listings(results, "book", unique_stems()))
 
     return tables
@@ -69,6 +70,21 @@ def test_both_listings_stand_side_by_side(make):
         (10, "    same = k", 3, 0, 0, k, k, 0, 3),
         (None, "(return)", 1, 0, 0, k, k, None, None),
     )
+
+
+@pytest.mark.parametrize(("collections", "flagged"), [(5, True), (3, False)])
+def test_a_listing_of_a_probe_that_changes_what_it_watches_says_so(make, collections, flagged):
+    twin = Twin(
+        watcher="lines",
+        levels={},
+        collections_count=collections,
+        bare_collections_count=3,
+        peak_bytes=0,
+        bare_peak_bytes=0,
+        allowed_bytes=0,
+    )
+    (table,) = make({1: {"lines": ledger(30 * KIB, 0)}}, observed=Observed([twin]))
+    assert ("The probe lines changes what it watches" in " ".join(table.notes)) is flagged
 
 
 def test_each_cell_has_a_listing_of_what_it_measured(make):
