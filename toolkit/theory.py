@@ -72,6 +72,9 @@ def _predicted(
         "prediction_exact": prediction.exact,
         "prediction_basis": prediction.basis,
     }
+    if prediction.exception:
+        conditions["prediction_exception"] = prediction.exception.cause
+        conditions["prediction_exception_percent"] = prediction.exception.percent
     if prediction.array_bytes:
         metrics["predicted_peak_bytes"] = prediction.peak_bytes(trial.measure)
         end_bytes = prediction.end_bytes(trial.measure)

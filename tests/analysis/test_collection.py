@@ -196,21 +196,43 @@ def test_a_graph_that_is_held_moves_up_and_waits_longer():
 
 
 def test_one_object_at_a_time_by_hand():
-    # A count above 3 collects: the fourth object of each round of four finds the three graphs before it finished,
-    # and itself in the making, so that it moves up and waits there until the older generation's turn.
+    # A count above 3 collects: the fourth object of each round of four, which carries its array already, finds the
+    # three graphs before it finished. It is not yet among those looked at: it waits beside the next four.
     nodes = (Node(objects=1),)
     prediction = loop_with_collector(nodes, 4, 8, (3, 1, 1), held=False)
-    assert prediction.peak_arrays == 3
+    assert prediction.peak_arrays == 4
     assert prediction.basis == "model of the collector, thresholds 3, 1, 1"
     assert loop_with_collector(nodes, 3, 8, (3, 1, 1), held=False).peak_arrays == 3
+    assert loop_with_collector(nodes, 400, 8, (3, 1, 1), held=False).peak_arrays == 5
+
+
+def test_what_passes_while_a_call_is_made_sets_a_collection_off_before_its_array_is_there():
+    # With one passing object the fourth graph is one too many before it has an array, with two the third is.
+    for passing, peak in ((0, 5), (1, 3), (2, 2)):
+        nodes = (Node(objects=1, passing=passing),)
+        assert loop_with_collector(nodes, 400, 8, (3, 1, 1), held=False).peak_arrays == peak
+
+
+def test_the_bound_of_the_model_counts_the_collections_that_leave_graphs():
+    few, many = (
+        loop_with_collector(chain_nodes(3), 300, 8, (threshold, 10, 10), held=True)
+        for threshold in (700, 100)
+    )
+    assert few.exception.percent == pytest.approx(100 * 4 * (1 + 3 / 2) / few.peak_arrays)
+    assert many.exception.percent == pytest.approx(100 * 4 * (1 + 11 / 2) / many.peak_arrays)
+    assert "of 11 collections" in many.exception.cause
 
 
 def test_a_graph_that_a_collection_of_the_middle_met_half_made_waits_with_the_old_ones():
     # Of two objects an iteration, the second is one too many. The trial has settled with a collection of the young,
-    # so the first iteration's is of the middle and moves its own graph to the old, where it stays; the second's is
-    # of the young and moves its own to the middle; so the third iteration's first array comes to four that wait.
-    prediction = loop_with_collector((Node(objects=1),) * 2, 3, 8, (1, 0, 10), held=False)
-    assert prediction.peak_arrays == 5
+    # so the first iteration's is of the middle and moves the first object to the old, where it stays and holds the
+    # second; the next is of the young and moves what it meets to the middle; the third, again of the middle, meets
+    # six arrays and frees three of them, and the fourth meets six once more.
+    nodes = (Node(objects=1),) * 2
+    found = [
+        loop_with_collector(nodes, count, 8, (1, 0, 10), held=False).peak_arrays for count in range(1, 5)
+    ]
+    assert found == [2, 4, 6, 6]
 
 
 def test_what_nothing_older_refers_to_is_freed_though_its_iteration_was_cut_in_two():

@@ -16,6 +16,32 @@ CHUNK_HEADER_BYTES = 16
 
 
 @dataclass(frozen=True, kw_only=True)
+class Deviation:
+    """Why, and how far, a measurement may rightly lie from a prediction.
+
+    Attributes
+    ----------
+    percent : float
+        Of the prediction, either way: beyond that the cause explains nothing.
+    cause : str
+        For people.
+
+    Raises
+    ------
+    TypeError, ValueError
+        When the percentage is not what a metric can be, or the cause is not told.
+    """
+
+    percent: float
+    cause: str
+
+    def __post_init__(self) -> None:
+        check_metric("percent", self.percent)
+        if not isinstance(self.cause, str) or not self.cause.strip():
+            raise ValueError(f"an exception has a cause, in words, and not {self.cause!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Prediction:
     """What theory says that a trial's arrays occupy.
 
@@ -37,6 +63,8 @@ class Prediction:
         False for a model that is right within some percent, such as that of the collector.
     metrics : mapping of str to int or float
         What is predicted of other metrics, by their names.
+    exception : Deviation or None
+        Why bytes may lie further from the prediction than the report takes for agreement.
 
     Raises
     ------
@@ -51,6 +79,7 @@ class Prediction:
     temporary_arrays: float = 0
     exact: bool = True
     metrics: Mapping[str, int | float] = field(default_factory=dict)
+    exception: Deviation | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.basis, str) or not isinstance(self.exact, bool):
