@@ -221,7 +221,9 @@ def test_a_report_of_what_never_ran_makes_2(here):
     here("run", "counted", "--set", "i=1")
     code, _, err = here("report", "step15_backward_order")
     assert (code, err) == (2, "toolkit: results holds no trial of step15_backward_order\n")
-    assert here("report", "conted")[2].startswith("toolkit: unknown experiment 'conted'")
+    assert here("report", "conted")[2].startswith(
+        "toolkit: unknown experiment 'conted' (did you mean counted?)"
+    )
 
 
 def test_a_script_runs_by_itself_as_the_command_runs_it(run, folder):
@@ -399,7 +401,7 @@ MISTAKES = {
     "unknown option": (["run", "--jbos", "1"], "No such option"),
     "unknown experiment": (
         ["run", "conted"],
-        "unknown experiment 'conted'; give a script, or one of: counted,",
+        "unknown experiment 'conted' (did you mean counted?); give a script, or one of: counted,",
     ),
     "missing script": (
         ["run", "nowhere.py"],

@@ -152,6 +152,13 @@ BAD_LEVELS = {
         {"references": ["medium"]},
         "has no level 'medium'; its levels are weak, strong",
     ),
+    "a level mistyped": (
+        {"references": ["waek"]},
+        "has no level 'waek' (did you mean weak?); its levels are",
+    ),
+    "a factor mistyped": ({"iteration": [1]}, "has no factor 'iteration' (did you mean iterations?); it has"),
+    "a truth mistyped": ({"quick": ["flase"]}, "has no level 'flase' (did you mean false?); its levels are"),
+    "a policy mistyped": ({"gc": ["froze"]}, "whole numbers from 1 (did you mean frozen?)"),
     "a number for a toggle": ({"references": [1]}, "references has no level 1; its levels are weak, strong"),
     "a level that gc lacks": (
         {"gc": ["on"]},

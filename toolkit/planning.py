@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from toolkit.experiment import Experiment, check_repeats
 from toolkit.trials import MEASURES, Level, Measure, Trial
 from toolkit.trials.allocating import MALLOC_LEVELS, obstacle_to_malloc
 from toolkit.trials.code import code_digest
-from toolkit.trials.collecting import policy_of
+from toolkit.trials.collecting import GC_LEVELS, policy_of
 from toolkit.trials.environment import (
     can_import,
     interpreter,
@@ -69,11 +70,19 @@ def load_experiment(name: str) -> Experiment:
     path = scripts.get(name, Path(name))
     if name not in scripts and (path.suffix != ".py" or not path.is_file()):
         known = ", ".join(scripts) or "none here"
-        raise UsageError(f"unknown experiment {name!r}; give a script, or one of: {known}")
+        raise UsageError(
+            f"unknown experiment {name!r}{_meant(name, scripts)}; give a script, or one of: {known}"
+        )
     try:
         return load_script(path.resolve())
     except (Exception, SystemExit) as problem:
         raise UsageError(f"{path} cannot be used: {_reason(problem)}") from problem
+
+
+def _meant(word: object, known: Iterable[object]) -> str:
+    """Return the known word that comes near, as a question to put after the one that is not known."""
+    near = get_close_matches(str(word), [str(one) for one in known], n=1)
+    return f" (did you mean {near[0]}?)" if near else ""
 
 
 def _reason(problem: BaseException) -> str:
@@ -132,7 +141,8 @@ def plan(
         cell is left.
     """
     if profile not in PROFILES:
-        raise UsageError(f"unknown profile {profile!r}; the profiles are {', '.join(PROFILES)}")
+        meant = _meant(profile, PROFILES)
+        raise UsageError(f"unknown profile {profile!r}{meant}; the profiles are {', '.join(PROFILES)}")
     design = _design(experiment, profile, overrides or {})
     _check(experiment, design)
     digest = code_digest(experiment)
@@ -235,7 +245,8 @@ def _design(experiment: Experiment, profile: str, overrides: Mapping[str, Sequen
     for name, levels in {**changes, **overrides}.items():
         if name not in factors and name not in constants:
             known = ", ".join([*factors, *constants]) or "none"
-            raise UsageError(f"{experiment.name} has no factor {name!r}; it has {known}")
+            meant = _meant(name, [*factors, *constants])
+            raise UsageError(f"{experiment.name} has no factor {name!r}{meant}; it has {known}")
         if name in constants and isinstance(levels, Level):
             constants[name] = levels
         else:
@@ -301,8 +312,9 @@ def _check_levels(experiment: Experiment, name: str, levels: Sequence[Level]) ->
     known = _known_levels(experiment, name)
     for level in levels:
         if known is not None and not any(type(level) is type(one) and level == one for one in known):
-            valid = ", ".join(json.dumps(one) if isinstance(one, bool) else str(one) for one in known)
-            raise UsageError(f"{experiment.name}: {name} has no level {level!r}; its levels are {valid}")
+            valid = [json.dumps(one) if isinstance(one, bool) else str(one) for one in known]
+            told = f"{level!r}{_meant(level, valid)}; its levels are {', '.join(valid)}"
+            raise UsageError(f"{experiment.name}: {name} has no level {told}")
     if name == "gc":
         _check_policies(experiment, levels)
     elif name == "python":
@@ -355,7 +367,7 @@ def _check_policies(experiment: Experiment, levels: Sequence[Level]) -> None:
         try:
             policy_of(level)
         except ValueError as problem:
-            raise UsageError(f"{experiment.name}: {problem}") from None
+            raise UsageError(f"{experiment.name}: {problem}{_meant(level, GC_LEVELS)}") from None
 
 
 def _check_interpreters(experiment: Experiment, levels: Sequence[Level]) -> None:
