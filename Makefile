@@ -6,7 +6,7 @@ export PROFILE RESULTS
 EXPERIMENTS := $(patsubst experiments/%.py,%,$(wildcard experiments/[a-z]*.py))
 
 .DEFAULT_GOAL := help
-.PHONY: help report test lint format lock clean distclean FORCE $(EXPERIMENTS)
+.PHONY: help report reference test lint format lock clean distclean FORCE $(EXPERIMENTS)
 .SILENT:
 # Trials measure the machine they run on: two runs side by side would measure each other.
 .NOTPARALLEL:
@@ -25,6 +25,15 @@ report $(EXPERIMENTS): .venv/installed
 	.venv/bin/python -m toolkit.interpreters requirements.lock
 	code=0; .venv/bin/toolkit run $(filter-out report,$@) --profile "$$PROFILE" --results "$$RESULTS" || code=$$?; \
 	case $$code in 0|3) .venv/bin/toolkit report --results "$$RESULTS" || exit ;; esac; exit $$code
+
+# For those who only read: no page, which holds all figures once more. What is finished in RESULTS is not repeated.
+reference: .venv/installed ## Run every experiment in full, and keep its report in results/reference, to be committed
+	.venv/bin/toolkit run --profile $(if $(filter command line,$(origin PROFILE)),"$$PROFILE",full) --results "$$RESULTS"
+	.venv/bin/toolkit report --results "$$RESULTS"
+	if grep -rqwF -e "$(CURDIR)" -e "$$(uname -n)" "$$RESULTS/report/report.md" "$$RESULTS/report/tables"; then \
+	  echo 'The report tells a path or the name of this host: it is not kept.' >&2; exit 1; fi
+	rm -rf results/reference && mkdir -p results/reference
+	cp -R "$$RESULTS/report/report.md" "$$RESULTS/report/figures" "$$RESULTS/report/tables" results/reference
 
 test: .venv/installed-dev ## Run the tests (ARGS='-k chain', ARGS='-m slow': handed on to pytest)
 	.venv/bin/python -m pytest $(ARGS)

@@ -89,7 +89,7 @@ def findings(results):
     from toolkit.report import claims
 
     python = bench(results)
-    for n in results.levels("n"):
+    for n in reversed(results.levels("n")):
         yield from verdicts(results, n, python)
     yield from fastest_and_slowest(results, python)
     yield claims.everywhere(
@@ -136,34 +136,40 @@ def glibc_keeps(results, python):
 
 
 def verdicts(results, n, python):
-    """Say of each allocator what it keeps of the garbage that was collected, in one sentence."""
+    """Say which allocators keep the garbage that was collected, who most, and what its own call gives back."""
     from toolkit.report import Finding
     from toolkit.report.units import number, text
 
-    names = ("peak", "dropped", "collected", "trimmed")
-    told, held = [], []
+    kept, none, peaks = {}, [], []
     for malloc in results.levels("malloc"):
         levels = {"malloc": malloc, "references": "strong", "n": n, "python": python}
-        readings = {name: results.at(f"{name}_rss_bytes", "resident", **levels) for name in names}
-        if not all(readings.values()):
+        readings = [
+            results.at(f"{name}_rss_bytes", "resident", **levels) for name in ("peak", "collected", "trimmed")
+        ]
+        if not all(readings):
             continue
-        peak, dropped, collected, trimmed = (max(0, readings[name].median) for name in names)
-        held.append(dropped)
-        row = results.trials("resident", levels)[0]
-        version, call = row.conditions["allocator"], row.conditions["trimmed_by"]
+        peak, collected, trimmed = (max(0, reading.median) for reading in readings)
+        peaks.append(peak)
         # Below a fiftieth of the peak they are pages that the interpreter's own objects moved.
         if collected <= peak / 50:
-            told.append(f"{malloc} ({version}) keeps none")
+            none.append(malloc)
         else:
-            back = number(100 * max(0, collected - trimmed) / collected, 0)
-            told.append(
-                f"{malloc} ({version}) retains {text(collected, 'bytes')}, of which {call} gives back {back} %"
-            )
-    if told:
-        yield Finding(
-            sentence=f"n={n:,}: all that is resident when the loop has ended, {text(min(held), 'bytes')} to "
-            f"{text(max(held), 'bytes')}, is garbage awaiting collection. When it is collected, {'; '.join(told)}."
+            kept[malloc] = collected, trimmed
+    if not peaks:
+        return
+    told = [f"{', '.join(none)} give back all of it"] if none else []
+    if kept:
+        most = max(kept, key=lambda malloc: kept[malloc][0])
+        collected, trimmed = kept[most]
+        back = number(100 * max(0, collected - trimmed) / collected, 0)
+        others = [malloc for malloc in kept if malloc != most]
+        also = f"; {', '.join(others)} keep less or as much" if others else ""
+        told.append(
+            f"{most} keeps most, {text(collected, 'bytes')}, of which its own call gives back {back} %{also}"
         )
+    yield Finding(
+        sentence=f"n={n:,}, up to {text(max(peaks), 'bytes')} of garbage, collected at the end: {'; '.join(told)}."
+    )
 
 
 def fastest_and_slowest(results, python):

@@ -197,10 +197,10 @@ def compared_with_weak(results, here, version):
         return
     least, most = (choose(policies, key=lambda one: peaks[one].median) for choose in (min, max))
     yield Finding(
-        sentence=f"Python {version}, {here['iterations']} iterations, n={here['n']:,}: weak references peak at "
-        f"{estimate_text(weak_peak, 'bytes')}; the best policy for strong ones, {least}, at "
-        f"{estimate_text(peaks[least], 'bytes')}, {number(peaks[least].median / weak_peak.median)} times as much, "
-        f"and the worst, {most}, at {estimate_text(peaks[most], 'bytes')}.",
+        sentence=f"{here['iterations']} iterations, n={here['n']:,}, Python {version}: the best policy for strong "
+        f"references, {least}, peaks at {text(peaks[least].median, 'bytes')}, "
+        f"{number(peaks[least].median / weak_peak.median)} times the {text(weak_peak.median, 'bytes')} of weak "
+        f"ones; the worst, {most}, at {text(peaks[most].median, 'bytes')}.",
         status="confirmed" if peaks[least].median > weak_peak.median else "deviates",
     )
     costs = [(peaks[one].median, times[one].median) for one in policies]
@@ -211,13 +211,17 @@ def compared_with_weak(results, here, version):
         f"both memory and time. They all take {fastest} to {slowest}, weak references "
         f"{estimate_text(weak_time, 'seconds')}.",
     )
-    told = [
-        f"{one} {text(total[one].median, 'seconds')} in all, {text(longest[one].median, 'seconds')} at most, "
-        f"{text(garbage[one].median, 'bytes')} of garbage left"
-        for one in policies
-        if one in total and one in longest
-    ]
-    yield Finding(sentence=f"Python {version}, pauses: {'; '.join(told)}.")
+    paused = [one for one in policies if one in total and one in longest and total[one].median]
+    if not paused:
+        return
+    worst = max(paused, key=lambda one: longest[one].median)
+    lavish = max(paused, key=lambda one: total[one].median)
+    left = max(policies, key=lambda one: garbage[one].median)
+    yield Finding(
+        sentence=f"Python {version}: the longest pause is {text(longest[worst].median, 'seconds')} ({worst}), "
+        f"the most in all {text(total[lavish].median, 'seconds')} ({lavish}); {left} leaves most garbage, "
+        f"{text(garbage[left].median, 'bytes')}."
+    )
 
 
 EXPERIMENT = Experiment(

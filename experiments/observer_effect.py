@@ -122,6 +122,12 @@ def findings(results):
     found = [twin for twin in twins(results) if {**size(results), **twin.levels} == size(results)]
     if not found:
         yield Finding(sentence="No watched loop ran beside a bare one: there is nothing to compare.")
+        return
+    changing = [twin.watcher for twin in found if twin.changes]
+    yield Finding(
+        sentence=f"Of {len(found)} watchers of a loop, "
+        + (f"these change it: {', '.join(changing)}." if changing else "none changes it.")
+    )
     for twin in found:
         flag = " It changes what it watches: its figures hold for the loop as it is watched."
         must_not = twin.watcher in OURS and twin.watcher not in COUNTED

@@ -371,6 +371,16 @@ def findings(results):
     def signed(value):
         return text(value, "bytes", signed=True)
 
+    true, missed = (
+        median(metric, case="2 ms spike", tool="memory_profiler 0.1 s")
+        for metric in ("true_bytes", "error_bytes")
+    )
+    own = median("error_bytes", case="2 ms spike", tool="resident")
+    if own is not None and missed is not None:
+        yield Finding(
+            sentence=f"On a spike of {text(true, 'bytes')} that lives for 2 ms our peak is off by {signed(own)}, "
+            f"memory_profiler at its usual 0.1 s by {signed(missed)}, {abs(missed) / true:.0%} of it."
+        )
     for case in ("touched", "2 ms spike"):
         ours = {"case": case, "tool": "resident", **largest}
         errors = results.readings("error_bytes", "resident", **ours)
@@ -380,8 +390,8 @@ def findings(results):
         page = int(results.trials("resident", ours)[0].conditions["page_bytes"])
         event, high_water = (median(f"{one}_error_bytes", **ours) for one in ("event", "high_water"))
         yield Finding(
-            sentence=f"{case}: our resident peak is off by {signed(worst)}. Of its two readers the reading at "
-            f"trial.observe() is off by {signed(event)}, the kernel's high-water mark by {signed(high_water)}.",
+            sentence=f"{case}: our resident peak is off by {signed(worst)}; its reading at trial.observe() by "
+            f"{signed(event)}, the kernel's high-water mark by {signed(high_water)}.",
             status="confirmed" if abs(worst) <= page else "deviates",
             figure=f"error of our resident peak, {case}",
             expected="at most 1 page",
@@ -420,8 +430,11 @@ def findings(results):
         and (peak := median("peak_rss_bytes", case="untouched", tool=tool)) is not None
     }
     if added:
-        told = ", ".join(f"{tool} {signed(value)}" for tool, value in added.items())
-        yield Finding(sentence=f"What each tool adds to the trial's own resident peak: {told}.")
+        most, least = (choose(added, key=lambda tool: added[tool]) for choose in (max, min))
+        yield Finding(
+            sentence=f"What a tool adds to the trial's own resident peak: from {signed(added[least])} ({least}) to "
+            f"{signed(added[most])} ({most})."
+        )
     known = {tool: results.observed.of(tool) for tool in results.levels("tool") if tool != "none"}
     if any(known.values()):
         changing = [f"{tool} ({effect(twin[0])})" for tool, twin in known.items() if twin and twin[0].changes]

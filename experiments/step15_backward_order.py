@@ -76,8 +76,8 @@ def findings(results):
         results,
         "backward_steps_count",
         "traced",
-        f"Through {deepest} chained diamonds the backward pass takes {{less}} steps by generation and {{more}} in "
-        "LIFO order, {ratio} as many, and what it computes there is wrong.",
+        f"By generation the backward pass through {deepest} chained diamonds takes {{less}} steps; in LIFO order "
+        "it takes {more}, {ratio} as many, for a wrong gradient.",
         more={"traversal": "lifo"},
         less={"traversal": "generation"},
         diamonds=deepest,

@@ -84,8 +84,8 @@ def findings(results):
         results,
         "peak_traced_bytes",
         "traced",
-        f"{longest} rounds of three objects that refer to each other in a cycle peak at {{more}} of array "
-        "data with the collector at work; in a chain, which needs no collector, at {less}.",
+        f"In a chain, which needs no collector, {longest:,} rounds of three objects peak at {{less}} of array "
+        "data; in a cycle, with the collector at work, at {more}, {ratio} as much.",
         more={"links": "cycle"},
         less={"links": "chain"},
         gc="default",

@@ -124,8 +124,8 @@ def findings(results):
         results,
         "peak_rss_bytes",
         "resident",
-        f"With strong references the loop of {iterations} iterations (n={n:,}) peaks at {{more}} of resident "
-        "memory, with weak ones at {less}, {ratio} as much.",
+        f"With weak references the loop of {iterations} iterations (n={n:,}) peaks at {{less}} of resident memory, "
+        "with strong ones at {more}, {ratio} as much.",
         more={"references": "strong"},
         less={"references": "weak"},
         gc="default",

@@ -86,8 +86,8 @@ def findings(results):
         results,
         "peak_rss_bytes",
         "resident",
-        f"Forward and backward through {k} squares (n={n:,}) peaks at {{more}} of resident memory with "
-        "retain_grad, and at {less} without: {ratio} as much.",
+        f"Forward and backward through {k} squares (n={n:,}) peaks at {{less}} of resident memory, with "
+        "retain_grad at {more}: {ratio} as much.",
         more={"retain_grad": True},
         less={"retain_grad": False},
         k=k,

@@ -59,8 +59,7 @@ def _document(label):
         question=(label,),
         method=((label, label),),
         machine=((label, label),),
-        findings=(finding,),
-        headlines=(finding,),
+        findings=(finding, finding),
         pictures=(picture, missing),
         tables=(table,),
         failures=(Failure(trial=label, status=label, exit_code=-9, message=f"{label}\n```\n{label}"),),
@@ -69,8 +68,11 @@ def _document(label):
     )
     return Document(
         title=label,
+        summary=label,
         facts=((label, label),),
         findings=(finding,),
+        exceptions=table,
+        pairs=table,
         required=table,
         sections=(section,),
         methods=(Method(probe=label, rows=((label, label),)),),

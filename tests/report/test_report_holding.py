@@ -53,8 +53,8 @@ def test_it_says_how_long_garbage_waits(make_store, results_of, tmp_path):
     sentence = latency(results, references="strong", iterations=100).sentence.replace(
         "\N{NO-BREAK SPACE}", " "
     )
-    assert "waited 26.0 iterations (130 ms) in the median and 51.0 (255 ms) at most" in sentence
-    assert "the graphs of 49 of 100 iterations still waited at the end" in sentence
+    assert "freed for 26.0 iterations in the median (130 ms), for 51.0 at most" in sentence
+    assert "49 of 100 still wait at the end" in sentence
     assert latency(results, references="strong", iterations=7).sentence.endswith(
         "no timed trial of that loop is here."
     )

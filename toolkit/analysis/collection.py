@@ -32,8 +32,8 @@ class Node:
         Whether objects that the iteration made before refer to these: a collection in between then moves those
         up, and they hold these back from the collections of younger objects.
     passing : int
-        How many more are counted just before the array is there, and gone when it is. All but one of the node's
-        own objects, and one of its tuples, are made before that; one passing object less is there again after it.
+        How many more are counted just before the array is there, and again just after it, and then gone. All but
+        one of the node's own objects, and one of its tuples, are made before the array.
     """
 
     objects: int
@@ -46,7 +46,8 @@ def chain_nodes(k: int) -> tuple[Node, ...]:
     """Return what an iteration of step 17.5 makes: x, and for each of `k` calls itself, its output, two tuples.
 
     A call refers to what it was given, and nothing refers to the calls that come after it. While it gathers the
-    arrays of its inputs the bound method `forward`, a comprehension and its iterator pass (`Function.__call__`).
+    arrays of its inputs the bound method `forward`, a comprehension and its iterator pass (`Function.__call__`);
+    while it tells the probes, another iterator, a generator and its function (`core.events.announce_call`).
     """
     return (
         Node(objects=1, held_by_earlier=False),
@@ -210,7 +211,7 @@ class _Collector:
             # The object that sets a collection off is not yet among those that it looks at.
             self._collect(oldest_alive)
         self._young.append((iteration, position))
-        if self._count + max(node.passing - 1, 0) > self._thresholds[0]:
+        if self._count + node.passing > self._thresholds[0]:
             self._collect(oldest_alive)
         return most
 

@@ -175,11 +175,9 @@ class Section:
     method : tuple of (str, str)
         How it was measured: what, and its value.
     machine : tuple of (str, str)
-        Where it ran, in the same form.
+        Where it ran, in the same form; empty where that is said once for the whole report.
     findings : tuple of Finding
-        All that its script has to say.
-    headlines : tuple of Finding
-        Those of them that open the report.
+        All that its script has to say; the first is its answer, which opens the report.
     pictures : tuple of Picture
     tables : tuple of Table
     failures : tuple of Failure
@@ -198,13 +196,17 @@ class Section:
     method: tuple[tuple[str, str], ...] = ()
     machine: tuple[tuple[str, str], ...] = ()
     findings: tuple[Finding, ...] = ()
-    headlines: tuple[Finding, ...] = ()
     pictures: tuple[Picture, ...] = ()
     tables: tuple[Table, ...] = ()
     failures: tuple[Failure, ...] = ()
     notes: tuple[str, ...] = ()
     lacks: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
+
+    @property
+    def of_the_book(self) -> bool:
+        """Whether it is of a step of the book."""
+        return self.experiment.startswith("step")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,13 +231,18 @@ class Document:
     Attributes
     ----------
     title : str
-    facts : tuple of (str, str)
-        Where and when it ran.
+    summary : str
+        When and where it ran, in a sentence.
     findings : tuple of Finding
-        Whether theory holds, over all experiments.
+        Whether theory holds, over all experiments; the first sums it up.
+    exceptions, pairs : Table or None
+        What measurement and prediction disagree about, and why; and all that was predicted and measured.
+    sections : tuple of Section
+        The book's steps come first.
     required : Table or None
         What the report must show, and whether it does.
-    sections : tuple of Section
+    facts : tuple of (str, str)
+        Where it ran.
     methods : tuple of Method
     glossary : tuple of (str, str)
     notes : tuple of str
@@ -243,13 +250,36 @@ class Document:
     """
 
     title: str
-    facts: tuple[tuple[str, str], ...] = ()
+    summary: str = ""
     findings: tuple[Finding, ...] = ()
-    required: Table | None = None
+    exceptions: Table | None = None
+    pairs: Table | None = None
     sections: tuple[Section, ...] = ()
+    required: Table | None = None
+    facts: tuple[tuple[str, str], ...] = ()
     methods: tuple[Method, ...] = ()
     glossary: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = field(default=())
+
+    @property
+    def answers(self) -> Mapping[str, tuple[Section, ...]]:
+        """The sections that have an answer, under the headings that people find them by."""
+        found = [section for section in self.sections if section.findings]
+        parts = {
+            "What the book's steps cost": [one for one in found if one.of_the_book],
+            "Beyond the book": [one for one in found if not one.of_the_book],
+        }
+        return {heading: tuple(some) for heading, some in parts.items() if some}
+
+    @property
+    def deviating(self) -> tuple[tuple[Section, Finding], ...]:
+        """What is not as expected, with its section, but for answers, which stand at the top already."""
+        return tuple(
+            (section, finding)
+            for section in self.sections
+            for finding in section.findings[1:]
+            if finding.status == "deviates"
+        )
 
     @property
     def lacks(self) -> tuple[str, ...]:

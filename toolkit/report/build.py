@@ -1,6 +1,7 @@
 """From the store to the report."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -9,11 +10,12 @@ from typing import cast
 
 import toolkit.report.formats
 from toolkit.analysis import observing
+from toolkit.analysis.agreement import judged
 from toolkit.analysis.comparison import Comparison
 from toolkit.analysis.observing import Observed
 from toolkit.analysis.results import Results
 from toolkit.experiment import Experiment
-from toolkit.report import Document, Finding, Format, Section, facts, omissions, tables
+from toolkit.report import Document, Finding, Format, Section, agreement, facts, omissions, tables
 from toolkit.report.appendix import GLOSSARY, methods
 from toolkit.report.folder import replace_folder
 from toolkit.report.names import unique_stems
@@ -22,7 +24,7 @@ from toolkit.report.sections import section
 from toolkit.report.units import levels_text, number
 from toolkit.store import Contents, Row, Run
 from toolkit.store.read import read_store, series
-from toolkit.trials import MEASURES
+from toolkit.trials import MEASURES, Measure
 
 _TITLE = "What memory settings of an autograd engine cost"
 
@@ -78,7 +80,8 @@ def document(
     """
     contents = read_store(results_dir)
     stems = unique_stems()
-    required_stem, *_ = [stems(part) for part in ("required", "findings", "methods", "words")]
+    parts = ("required", "exceptions", "pairs", "answers", "theory", "machine", "methods", "words")
+    required_stem, exceptions_stem, pairs_stem, *_ = [stems(part) for part in parts]
     found = dict.fromkeys(row.experiment for row in (*contents.rows, *contents.left_out))
     names = [name for name in only or dict.fromkeys((*scripts, *found)) if name in found]
     observed = _observed(contents)
@@ -94,13 +97,20 @@ def document(
         one, its_comparisons = section(results, script, _runs_of(shown, contents), notes, stems, lacks)
         sections.append(one)
         compared += ((name, comparison) for comparison in its_comparisons)
+    pairs, too_small = judged(compared)
+    summed_up = agreement.finding(pairs, too_small)
+    theory = (*([summed_up] if summed_up else []), *_agreement(compared, observed))
     findings = (finding for one in sections for finding in one.findings)
+    machine = facts.machine(_runs_of(contents.rows, contents))
     return Document(
         title=_TITLE,
-        facts=_facts(contents),
-        findings=tuple(_agreement(compared, observed)),
-        required=tables.required(findings, required_stem),
-        sections=tuple(sections),
+        summary=_summary(contents),
+        findings=theory,
+        exceptions=agreement.exceptions(pairs, exceptions_stem),
+        pairs=agreement.pairs_table(pairs, pairs_stem),
+        required=tables.required((*theory, *findings), required_stem),
+        sections=tuple(replace(one, machine=()) if one.machine == machine else one for one in sections),
+        facts=machine,
         methods=methods(observed),
         glossary=GLOSSARY,
         notes=tuple(f"Left out: {damage}" for damage in contents.damaged),
@@ -134,26 +144,25 @@ def _runs_of(rows: Sequence[Row], contents: Contents) -> list[Run]:
     return [run for run in contents.runs if run.id in ids]
 
 
-def _facts(contents: Contents) -> tuple[tuple[str, str], ...]:
+def _summary(contents: Contents) -> str:
     if not contents.rows:
-        return (("trials", "none of the newest code" if contents.left_out else "none yet"),)
-    failed = len(contents.failed)
+        return f"Trials: {'none of the newest code' if contents.left_out else 'none yet'}."
+    failed, experiments = len(contents.failed), len({row.experiment for row in contents.rows})
     well = f"{number(len(contents.rows) - failed, 0)} ended well"
-    experiments = len({row.experiment for row in contents.rows})
+    where = facts.leading(_runs_of(contents.rows, contents))
     return (
-        ("measured", facts.period(contents.rows)),
-        ("trials", f"{well}, {number(failed, 0)} failed, of {experiments} experiments"),
-        *facts.leading(_runs_of(contents.rows, contents)),
+        f"Measured {facts.period(contents.rows)}: {experiments} experiments; of their trials {well}, "
+        f"{number(failed, 0)} failed. {where}"
     )
 
 
 def _agreement(compared: Sequence[tuple[str, Comparison]], observed: Observed) -> list[Finding]:
     """Say how well theory and measurement agree over all experiments, and where they agree least."""
-    judged = [(name, one) for name, one in compared if one.off is not None]
-    kinds = dict.fromkeys((one.measure, one.exact, one.allowance) for _, one in judged)
+    claimed = [(name, one) for name, one in compared if one.off is not None]
+    kinds = dict.fromkeys(_kind(one) for _, one in claimed)
     findings = []
     for kind in sorted(kinds, key=lambda kind: (MEASURES.index(kind[0]), not kind[1])):
-        alike = [(name, one) for name, one in judged if (one.measure, one.exact, one.allowance) == kind]
+        alike = [(name, one) for name, one in claimed if _kind(one) == kind]
         holding = sum(bool(one.holds) for _, one in alike)
         name, worst = max(alike, key=lambda pair: abs(pair[1].off or 0))
         what = "exact predictions" if worst.exact else "predictions by a model"
@@ -163,8 +172,12 @@ def _agreement(compared: Sequence[tuple[str, Comparison]], observed: Observed) -
         findings.append(
             Finding(
                 sentence=f"{holding} of {len(alike)} {what} for {worst.measure} trials hold "
-                f"{worst.allowance}{furthest}. {remark(observed.changing(worst.measure))}".rstrip(),
+                f"{kind[2]}{furthest}. {remark(observed.changing(worst.measure))}".rstrip(),
                 status="confirmed" if holding == len(alike) else "deviates",
             )
         )
     return findings
+
+
+def _kind(one: Comparison) -> tuple[Measure, bool, str]:
+    return one.measure, one.exact, one.allowance if one.exact else "within what each allows"

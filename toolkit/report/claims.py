@@ -195,7 +195,7 @@ def agreement(
         sentence=f"{what}: {measured}.",
         status="confirmed" if holding == len(judged) else "deviates",
         figure=what,
-        expected=worst.allowance,
+        expected=" or ".join(dict.fromkeys(one.allowance for one in judged)),
         measured=measured,
     )
     return _flagged(made, results.observed.changing(measure))

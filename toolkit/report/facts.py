@@ -12,26 +12,17 @@ from toolkit.store import Row, Run
 #: What a run's description tells for other purposes than to be read.
 _UNREAD = ("arguments", "boot_id", "profile", "skipped_levels")
 #: What is worth saying at the top of the report.
-_LEADING = (
-    "python",
-    "numpy",
-    "libc",
-    "kernel",
-    "cpu",
-    "cpu_count",
-    "memory_bytes",
-    "git_commit",
-    "git_dirty",
-)
+_LEADING = ("python", "numpy", "libc", "kernel", "cpu", "git_commit")
 #: Variables that say where a machine keeps its files.
 _PLACES = ("PATH", "TMPDIR", "SYSTEMROOT")
 _COMMIT_CHARACTERS = 12
 _NAMES = {"cpu": "CPU", "cpu_count": "CPUs", "git_commit": "commit", "git_dirty": "uncommitted changes"}
 
 
-def leading(runs: Sequence[Run]) -> tuple[tuple[str, str], ...]:
-    """Return the machine's facts for the top of the report."""
-    return _described(runs, _LEADING)
+def leading(runs: Sequence[Run]) -> str:
+    """Return the machine in a sentence, for the top of the report; empty where runs tell nothing."""
+    told = [f"{name} {value}" for name, value in _described(runs, _LEADING)]
+    return f"Where: {', '.join(told)}." if told else ""
 
 
 def machine(runs: Sequence[Run]) -> tuple[tuple[str, str], ...]:

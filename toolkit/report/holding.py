@@ -86,9 +86,8 @@ def latency(results: Results, *, iterations: int, **levels: Level) -> Finding:
     told = reclamation([int(step) for step in steps], [int(one) for one in generations], iterations)
     each = cell.estimate.median / iterations
     return Finding(
-        sentence=f"From unreachable to freed, the graph of an iteration waited {number(told.median_iterations)} "
-        f"iterations ({text(told.median_iterations * each, 'seconds')}) in the median and "
-        f"{number(told.max_iterations)} ({text(told.max_iterations * each, 'seconds')}) at most "
-        f"({levels_text({**levels, 'iterations': iterations})}); the graphs of {told.waiting_count} of "
-        f"{iterations} iterations still waited at the end."
+        sentence=f"With {levels_text({**levels, 'iterations': iterations})} the graph of an iteration waits to be "
+        f"freed for {number(told.median_iterations)} iterations in the median "
+        f"({text(told.median_iterations * each, 'seconds')}), for {number(told.max_iterations)} at most; "
+        f"{told.waiting_count} of {iterations} still wait at the end."
     )

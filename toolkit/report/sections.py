@@ -11,7 +11,6 @@ from toolkit.experiment import Experiment
 from toolkit.report import (
     Failure,
     Figure,
-    Finding,
     Picture,
     Section,
     Table,
@@ -79,7 +78,6 @@ def section(
         method=_method(results),
         machine=facts.machine(runs),
         findings=findings,
-        headlines=_headlines(findings),
         pictures=pictures,
         tables=(
             *tables.comparisons(compared, f"{anchor}-predictions", stems),
@@ -124,13 +122,6 @@ def _made(
         yield from make(results)
     except (Exception, SystemExit) as problem:
         lacks.append(_told(f"{make.__name__} of {results.experiment} ended early", problem))
-
-
-def _headlines(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """Return what is worth saying first: what the table of required figures does not say, and what deviates."""
-    if all(finding.figure for finding in findings):
-        return tuple(findings)
-    return tuple(finding for finding in findings if not finding.figure or finding.status == "deviates")
 
 
 def _pictures(

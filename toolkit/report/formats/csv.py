@@ -12,8 +12,7 @@ from toolkit.store.export import harmless
 def render(document: Document) -> dict[str, bytes]:
     """Return a file for each table."""
     tables = [table for section in document.sections for table in section.tables]
-    if document.required:
-        tables.append(document.required)
+    tables += [one for one in (document.required, document.exceptions, document.pairs) if one]
     return {f"tables/{table.stem}.csv": _csv(table).encode() for table in tables}
 
 

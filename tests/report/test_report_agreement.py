@@ -1,0 +1,54 @@
+"""What the report says of predictions that do not hold: loudly, where no cause is named."""
+
+import pytest
+
+from tests.analysis.test_agreement import S, comparison
+from toolkit.analysis.agreement import judged
+from toolkit.report import agreement
+
+
+def pairs_of(*compared):
+    return judged(("piles", one) for one in compared)
+
+
+def test_where_all_agree_one_sentence_says_so():
+    pairs, too_small = pairs_of(
+        comparison(S, S), comparison(S + 1, S), comparison(2 * S, S, elements=10), comparison(103, 100, 5.0)
+    )
+    told = agreement.finding(pairs, too_small)
+    assert told.status == "confirmed"
+    assert (
+        "2 within 1 % (1 to the byte or count); 1 beyond it for a named cause; none unexplained"
+        in told.sentence
+    )
+    assert "1 pairs of smaller arrays are not counted" in told.sentence
+    assert (told.figure != "", told.expected) == (True, "within 1 %, or a named exception")
+
+
+def test_what_no_exception_names_deviates_and_leads_the_table():
+    pairs, too_small = pairs_of(comparison(103, 100, 5.0), comparison(2 * S, S), comparison(120, 100, 5.0))
+    told = agreement.finding(pairs, too_small)
+    assert told.status == "deviates"
+    assert "2 beyond it and UNEXPLAINED" in told.sentence
+    table = agreement.exceptions(pairs, "exceptions")
+    names = [column.name for column in table.columns]
+    rows = [dict(zip(names, row, strict=True)) for row in table.rows]
+    assert [row["verdict"] for row in rows] == ["deviates", "deviates", "named exception"]
+    assert [row["cause"] for row in rows] == [
+        "none is named",
+        "more than is accounted for by: a cause",
+        "a cause",
+    ]
+    assert [row["deviation_percent"] for row in rows] == pytest.approx([100, 20, 3])
+    assert [row["accounted_percent"] for row in rows] == [1, 5, 5]
+
+
+def test_every_pair_is_a_row_of_the_table_of_all():
+    pairs, _ = pairs_of(comparison(S, S), comparison(103, 100, 5.0))
+    assert [row[-2] for row in agreement.pairs_table(pairs, "pairs").rows] == ["agrees", "exception"]
+
+
+def test_without_predictions_nothing_is_said():
+    assert agreement.finding([], 0) is None
+    assert agreement.exceptions([], "exceptions") is None
+    assert agreement.pairs_table([], "pairs") is None

@@ -1,0 +1,134 @@
+"""Does theory hold? Every predicted-against-measured pair of every experiment, and each that needs a cause."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from toolkit.analysis.agreement import AGREES_PERCENT, FROM_ELEMENTS, Pair
+from toolkit.report import Column, Finding, Table
+from toolkit.report.units import levels_text, number, text, unit_of, words_of
+
+__all__ = ["exceptions", "finding", "pairs_table"]
+
+_WITHIN = f"{AGREES_PERCENT:g} %"
+_WHICH = f"n ≥ {number(FROM_ELEMENTS, 0)}, or without an n"
+
+
+def finding(pairs: Sequence[Pair], too_small: int) -> Finding | None:
+    """Say of how many pairs measurement and prediction agree; None where nothing was predicted.
+
+    Parameters
+    ----------
+    pairs : sequence of Pair
+    too_small : int
+        How many more there are whose arrays are too small to be judged.
+    """
+    if not pairs:
+        return None
+    counts = Counter(str(pair.standing) for pair in pairs)
+    exact = sum(pair.standing == "agrees" and not pair.comparison.deviation for pair in pairs)
+    told = [f"{counts['agrees']} within {_WITHIN} ({exact} to the byte or count)"]
+    for standing, words in (
+        ("exception", "beyond it for a named cause"),
+        ("unexplained", "beyond it and UNEXPLAINED"),
+        ("estimate", "estimates, of which nothing is claimed"),
+    ):
+        if counts[standing]:
+            told.append(f"{counts[standing]} {words}")
+    if not counts["unexplained"]:
+        told.append("none unexplained")
+    measured = "; ".join(told)
+    small = f" {too_small} pairs of smaller arrays are not counted." if too_small else ""
+    return Finding(
+        sentence=f"{len(pairs)} predictions ({_WHICH}), against what was measured: {measured}.{small}",
+        status="deviates" if counts["unexplained"] else "confirmed",
+        figure=f"every predicted-against-measured pair of every experiment, {_WHICH}",
+        expected=f"within {_WITHIN}, or a named exception",
+        measured=f"{measured}, of {len(pairs)}",
+    )
+
+
+def exceptions(pairs: Sequence[Pair], stem: str) -> Table | None:
+    """Return the table of the pairs beyond the percentage, what is unexplained first; None where there are none."""
+    beyond = [pair for pair in pairs if pair.standing in ("exception", "unexplained")]
+    if not beyond:
+        return None
+    columns = (
+        *_IDENTITY,
+        Column(heading="measured", name="measured"),
+        Column(heading="predicted", name="predicted"),
+        *_DEVIATION,
+        Column(heading="verdict", name="verdict"),
+        Column(heading="cause", name="cause"),
+    )
+
+    def row(pair: Pair) -> tuple[str | float | None, ...]:
+        one, unit = pair.comparison, unit_of(pair.comparison.metric)
+        cause = one.exception.cause if one.exception else "none is named"
+        if one.exception and pair.standing == "unexplained":
+            cause = f"more than is accounted for by: {cause}"
+        told = "named exception" if pair.standing == "exception" else "deviates"
+        return (
+            *_identity(pair),
+            text(one.measured.median, unit),
+            text(one.predicted, unit),
+            *_deviation(pair),
+            told,
+            cause,
+        )
+
+    first_unexplained = sorted(beyond, key=lambda pair: pair.standing != "unexplained")
+    return Table(
+        stem=stem,
+        title=f"Beyond {_WITHIN}, and why",
+        columns=columns,
+        rows=tuple(row(pair) for pair in first_unexplained),
+    )
+
+
+def pairs_table(pairs: Sequence[Pair], stem: str) -> Table | None:
+    """Return the table of all pairs, in the unit that each has; None where there are none."""
+    columns = (
+        *_IDENTITY,
+        Column(heading="unit", name="unit"),
+        Column(heading="measured", name="measured"),
+        Column(heading="predicted", name="predicted"),
+        *_DEVIATION,
+        Column(heading="verdict", name="verdict"),
+        Column(heading="formula", name="formula"),
+    )
+    rows = tuple(
+        (
+            *_identity(pair),
+            unit_of(pair.comparison.metric),
+            pair.comparison.measured.median,
+            pair.comparison.predicted,
+            *_deviation(pair),
+            pair.standing,
+            pair.comparison.basis,
+        )
+        for pair in pairs
+    )
+    title = "Every predicted-against-measured pair"
+    return Table(stem=stem, title=title, columns=columns, rows=rows) if rows else None
+
+
+_IDENTITY = (
+    Column(heading="experiment", name="experiment"),
+    Column(heading="cell", name="cell"),
+    Column(heading="measure", name="measure"),
+    Column(heading="quantity", name="quantity"),
+)
+_DEVIATION = (
+    Column(heading="off by", name="deviation_percent", unit="percent", signed=True),
+    Column(heading="accounted for", name="accounted_percent", unit="percent"),
+)
+
+
+def _identity(pair: Pair) -> tuple[str, ...]:
+    one = pair.comparison
+    return pair.experiment, levels_text(one.levels), one.measure, words_of(one.metric)
+
+
+def _deviation(pair: Pair) -> tuple[float | None, float]:
+    named = pair.comparison.exception
+    return pair.comparison.deviation_percent, max(AGREES_PERCENT, named.percent if named else 0)
