@@ -163,7 +163,7 @@ def verdicts(results, n, python):
         collected, trimmed = kept[most]
         back = number(100 * max(0, collected - trimmed) / collected, 0)
         others = [malloc for malloc in kept if malloc != most]
-        also = f"; {', '.join(others)} keep less or as much" if others else ""
+        also = f"; {', '.join(others)} keep some too" if others else ""
         told.append(
             f"{most} keeps most, {text(collected, 'bytes')}, of which its own call gives back {back} %{also}"
         )

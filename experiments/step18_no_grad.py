@@ -46,6 +46,7 @@ def figures(results):
             where={"iterations": iterations, "n": n},
             name=f"peak_{iterations}",
             title=f"Without the graph the peak of {what} does not grow with the chain",
+            caption="k is the number of squares in the chain.",
         )
     # In longer chains the steps of one iteration are too small to be seen.
     k = max((k for k in results.levels("k") if k <= 16), default=results.levels("k")[0])

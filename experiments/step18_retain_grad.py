@@ -38,6 +38,7 @@ def figures(results):
         where=largest,
         name="peak",
         title="Dropping intermediate gradients halves the peak of long chains",
+        caption="k is the number of squares in the chain.",
     )
     yield scaling(
         results,
@@ -48,6 +49,7 @@ def figures(results):
         where=largest,
         name="end",
         title="What the held result keeps alive",
+        caption="k is the number of squares in the chain.",
     )
     yield scaling(
         results,
@@ -57,7 +59,8 @@ def figures(results):
         by=["retain_grad"],
         where=largest,
         name="time",
-        title="Keeping gradients costs time as well",
+        title="What keeping gradients takes in time",
+        caption="k is the number of squares in the chain.",
     )
 
     yield roles(

@@ -57,7 +57,8 @@ class Experiment:
     figures : callable, optional
         ``figures(results)`` yields `Figure` objects. Heavy imports belong inside the function.
     findings : callable, optional
-        ``findings(results)`` yields `Finding` objects: sentences with numbers.
+        ``findings(results)`` yields `Finding` objects: sentences with numbers. The first is the answer to the
+        question, which opens the report.
     deadline_seconds : float
         After which one trial is ended.
     seed : int

@@ -23,7 +23,7 @@ def headings(make_store, tmp_path, results_of):
 
 def test_times_are_of_timed_trials_alone(headings):
     metrics = {"wall_seconds": 1.0, "cpu_seconds": 2.0}
-    assert headings(("resident", metrics, {}), ("timed", {"wall_seconds": 0.5}, {})) == ["wall"]
+    assert headings(("resident", metrics, {}), ("timed", {"wall_seconds": 0.5}, {})) == ["wall time"]
 
 
 def test_the_measure_is_named_where_the_name_of_the_metric_does_not_tell_it(headings):

@@ -28,6 +28,10 @@ GLOSSARY = (
     ("S", "the data of one array, in bytes: 8 n for n numbers of float64"),
     ("page", "the unit in which the kernel gives memory"),
     ("resident", "in memory and counted by the kernel for the process, less what it had before the workload"),
+    (
+        "RSS",
+        "resident set size: how many bytes are resident; peak RSS, the most at any moment of the workload",
+    ),
     ("traced", "allocated and not yet freed, as Python's tracemalloc counts it"),
     (
         "interval",
@@ -39,6 +43,16 @@ GLOSSARY = (
         "shift",
         "by how much the readings of one cell lie above those of another: the median of all differences, after "
         "Hodges and Lehmann, with the interval of Moses",
+    ),
+    ("garbage", "objects that nothing can reach any more, but that hold each other in a cycle"),
+    (
+        "collector",
+        "the part of Python that looks for such cycles once enough objects are new: among the youngest (generation "
+        "0) often, among what has survived that (1 and 2) seldom",
+    ),
+    (
+        "named exception",
+        "a measurement more than 1 % off, whose prediction says why and how much that cause accounts for",
     ),
     (
         "verdict",

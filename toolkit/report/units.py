@@ -35,7 +35,7 @@ def unit_of(metric: str) -> Unit:
 
 def words_of(metric: str) -> str:
     """Return the name of a metric without its unit, in words: ``peak_rss_bytes`` is "peak RSS"."""
-    words = metric.removesuffix(f"_{unit_of(metric)}").split("_")
+    words = metric.removesuffix(f"_{unit_of(metric)}").replace("wall", "wall_time").split("_")
     return " ".join(word.upper() if word in ("cpu", "gc", "rss") else word for word in words)
 
 
