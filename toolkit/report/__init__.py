@@ -265,10 +265,9 @@ class Document:
     def answers(self) -> Mapping[str, tuple[Section, ...]]:
         """The sections that have an answer, under the headings that people find them by."""
         found = [section for section in self.sections if section.findings]
-        parts = {
-            "What the book's steps cost": [one for one in found if one.of_the_book],
-            "Beyond the book": [one for one in found if not one.of_the_book],
-        }
+        book = [section for section in found if section.of_the_book]
+        others = [section for section in found if not section.of_the_book]
+        parts = {"What the book's steps cost": book, "Beyond the book" if book else "What was asked": others}
         return {heading: tuple(some) for heading, some in parts.items() if some}
 
     @property

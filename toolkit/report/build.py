@@ -151,7 +151,7 @@ def _summary(contents: Contents) -> str:
     well = f"{number(len(contents.rows) - failed, 0)} ended well"
     where = facts.leading(_runs_of(contents.rows, contents))
     return (
-        f"Measured {facts.period(contents.rows)}: {experiments} experiments; of their trials {well}, "
+        f"Measured {facts.period(contents.rows)}; experiments: {experiments}; of their trials {well}, "
         f"{number(failed, 0)} failed. {where}"
     )
 
