@@ -35,13 +35,14 @@ def where(cell):
 
 
 def predict(cell, interpreter):
-    from toolkit.analysis.collection import Node, loop_under
+    from toolkit.analysis.collection import DRAWN, Node, loop_under
     from toolkit.analysis.predictions import Prediction
 
     array_bytes, rounds = 8 * cell["n"], cell["rounds"]
     if cell["links"] == "chain":
         return Prediction(peak_arrays=3, end_arrays=0, array_bytes=array_bytes, basis="3 S")
-    return loop_under(cell["gc"], [Node(objects=1)] * 3, rounds, array_bytes, interpreter, held=False)
+    objects = [Node(objects=1, passing=DRAWN)] * 3
+    return loop_under(cell["gc"], objects, rounds, array_bytes, interpreter, held=False)
 
 
 def figures(results):

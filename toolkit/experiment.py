@@ -53,7 +53,8 @@ class Experiment:
         "measure" to the measure in question: a cell may be left out of some and not of others.
     predict : callable, optional
         ``predict(cell, interpreter)`` returns a `Prediction`, or None where theory has no answer. `interpreter`
-        maps "python" to the version and "gc_threshold0" to "gc_threshold2" to the collector's thresholds.
+        maps "python" to the version, "gc_threshold0" to "gc_threshold2" to the collector's thresholds and, after a
+        trial, "gc_count_at_start" to how many young objects it had counted before the workload began.
     figures : callable, optional
         ``figures(results)`` yields `Figure` objects. Heavy imports belong inside the function.
     findings : callable, optional

@@ -10,6 +10,7 @@ import pytest
 
 from toolkit import Variable, square, using_config
 from toolkit.analysis.collection import (
+    DRAWN,
     Node,
     chain_nodes,
     loop_collected_every,
@@ -70,6 +71,27 @@ def test_tuples_of_graphs_that_were_collected_young_are_made_again_without_being
         assert round(counted(lambda: graph(3), 100), 1) == made
 
 
+def most_counted(call):
+    """Return by how much the count at most rises during `call`."""
+    for more in itertools.count():
+        made = [call() for _ in range(3)]
+        collections = gc.get_stats()[0]["collections"]
+        gc.set_threshold(gc.get_count()[0] + more, 1000, 1000)
+        gc.enable()
+        made.append(call())
+        gc.disable()
+        gc.set_threshold(*THRESHOLDS)
+        if gc.get_stats()[0]["collections"] == collections:
+            return more
+
+
+def test_what_passes_while_an_array_is_drawn_is_counted(counting):
+    rng = np.random.default_rng(0)
+    kept = [Variable(ARRAY) for _ in range(20)]
+    assert most_counted(lambda: rng.standard_normal(10)) == DRAWN[0]
+    assert len(kept) == 20
+
+
 def counts_while_called(listener):
     """Return by how much the count at most rises while `square` is called, with the free lists full."""
     with ExitStack() as stack:
@@ -94,8 +116,8 @@ def counts_while_called(listener):
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="from 3.12 on comprehensions make no function")
 def test_what_passes_while_a_call_is_made_and_told_of_is_counted(counting):
     node = chain_nodes(1)[1]
-    assert counts_while_called(None) == node.objects - 1 + node.passing
-    assert counts_while_called(Listener()) == node.objects + node.passing
+    assert counts_while_called(None) == node.objects - 1 + node.passing[0]
+    assert counts_while_called(Listener()) == node.objects + node.passing[1]
 
 
 def test_a_plain_object_with_an_array_is_one_object(counting):
@@ -242,8 +264,25 @@ def test_what_passes_while_a_call_is_made_sets_a_collection_off_before_its_array
     # Two objects each: the third node comes to 4 + 1 before its array and to 6 with it. Two that pass make 8 of
     # that, one too many, once three arrays are there; three make 8 already before the third.
     for passing, peak in ((0, 3), (2, 3), (3, 2)):
-        nodes = (Node(objects=2, passing=passing),)
+        nodes = (Node(objects=2, passing=(passing, passing)),)
         assert loop_with_collector(nodes, 3, 8, (7, 100, 10), held=False).peak_arrays == peak
+
+
+def test_what_was_counted_before_the_loop_brings_the_first_collection_forward():
+    nodes = (Node(objects=1),)
+    found = [
+        loop_with_collector(nodes, 4, 8, (3, 1, 1), held=False, counted=counted).peak_arrays
+        for counted in range(4)
+    ]
+    assert found == [4, 3, 3, 4]
+
+
+def test_with_what_a_trial_had_counted_the_peak_is_within_one_percent():
+    one = trial("gc_policy", gc="default", references="strong", iterations=300, n=10_000)
+    outcome = supervise(one)
+    assert outcome.conditions["gc_count_at_start"] > 0
+    prediction = load_experiment("gc_policy").predict({**one.constants, **one.factors}, outcome.conditions)
+    assert outcome.metrics["peak_traced_bytes"] == pytest.approx(prediction.peak_bytes("traced"), rel=0.01)
 
 
 def test_the_bound_of_the_model_counts_the_collections_that_leave_graphs():

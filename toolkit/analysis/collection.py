@@ -14,10 +14,14 @@ from toolkit.analysis.predictions import Deviation, Prediction, loop_without_col
 from toolkit.trials import Level
 from toolkit.trials.collecting import policy_of
 
-__all__ = ["Node", "chain_nodes", "loop_collected_every", "loop_under", "loop_with_collector"]
+__all__ = ["DRAWN", "Node", "chain_nodes", "loop_collected_every", "loop_under", "loop_with_collector"]
 
 #: How many tuples of one length wait for reuse (PyTuple_MAXFREELIST).
 FREE_LIST_LENGTH = 2000
+
+
+#: What passes while numpy's random generator makes an array: two objects, before that is there.
+DRAWN = (2, 0)
 
 
 @dataclass(frozen=True)
@@ -31,15 +35,15 @@ class Node:
     held_by_earlier : bool
         Whether objects that the iteration made before refer to these: a collection in between then moves those
         up, and they hold these back from the collections of younger objects.
-    passing : int
-        How many more are counted just before the array is there, and again just after it, and then gone. All but
-        one of the node's own objects, and one of its tuples, are made before the array.
+    passing : tuple of two int
+        How many more are counted just before the array is there, and just after it, and then gone. All but one of
+        the node's own objects, and one of its tuples, are made before the array.
     """
 
     objects: int
     tuples: int = 0
     held_by_earlier: bool = True
-    passing: int = 0
+    passing: tuple[int, int] = (0, 0)
 
 
 def chain_nodes(k: int) -> tuple[Node, ...]:
@@ -50,8 +54,8 @@ def chain_nodes(k: int) -> tuple[Node, ...]:
     while it tells the probes, another iterator, a generator and its function (`core.events.announce_call`).
     """
     return (
-        Node(objects=1, held_by_earlier=False),
-        *[Node(objects=2, tuples=2, held_by_earlier=False, passing=3)] * k,
+        Node(objects=1, held_by_earlier=False, passing=DRAWN),
+        *[Node(objects=2, tuples=2, held_by_earlier=False, passing=(3, 3))] * k,
     )
 
 
@@ -81,7 +85,8 @@ def loop_under(
     array_bytes : int
         The data of one array, in bytes.
     interpreter : mapping
-        "gc_threshold0" to "gc_threshold2" are the thresholds at work, as `Experiment.predict` is given them.
+        "gc_threshold0" to "gc_threshold2" are the thresholds at work, and "gc_count_at_start" how many objects of
+        the youngest generation were counted before the workload began, as `Experiment.predict` is given them.
     held : bool
         Whether the names of the loop hold one iteration's graph until the next one's is complete.
     """
@@ -96,7 +101,9 @@ def loop_under(
         return None
     # What else the process makes counts too: far from the threshold it is never reached.
     if policy.automatic and iterations * once > thresholds[0] / 4:
-        return loop_with_collector(nodes, iterations, array_bytes, thresholds, held=held)
+        # The loop itself is an object more: the generator of `trial.steps`.
+        counted = int(interpreter.get("gc_count_at_start", 0)) + 1
+        return loop_with_collector(nodes, iterations, array_bytes, thresholds, held=held, counted=counted)
     alone = loop_without_collector(len(nodes) - 1, iterations, array_bytes)
     return replace(alone, metrics={"gc_collections_count": 0})
 
@@ -123,7 +130,13 @@ def loop_collected_every(
 
 
 def loop_with_collector(
-    nodes: Sequence[Node], iterations: int, array_bytes: int, thresholds: Sequence[int], *, held: bool
+    nodes: Sequence[Node],
+    iterations: int,
+    array_bytes: int,
+    thresholds: Sequence[int],
+    *,
+    held: bool,
+    counted: int = 0,
 ) -> Prediction:
     """Predict a loop that leaves a cyclic graph behind in each iteration, with the collector at work.
 
@@ -140,6 +153,8 @@ def loop_with_collector(
         old objects is new.
     held : bool
         Whether the names of the loop hold one iteration's graph until the next one's is complete.
+    counted : int
+        How many objects of the youngest generation were counted already when the loop began.
 
     Returns
     -------
@@ -147,7 +162,7 @@ def loop_with_collector(
         Marked as not exact: what else the process allocates moves a collection by an iteration or two, which is
         why nothing is predicted for the end.
     """
-    collector = _Collector(nodes, thresholds)
+    collector = _Collector(nodes, thresholds, counted)
     peak = 0
     for iteration in range(iterations):
         for position in range(len(nodes)):
@@ -169,10 +184,10 @@ def loop_with_collector(
 class _Collector:
     """Counts, and in each generation its arrays by iteration and position."""
 
-    def __init__(self, nodes: Sequence[Node], thresholds: Sequence[int]) -> None:
+    def __init__(self, nodes: Sequence[Node], thresholds: Sequence[int], counted: int) -> None:
         #: How many collections of the young have at most left what was alive to wait for an older one.
         self.most_moved = 0
-        self._count = 0
+        self._count = counted
         self._arrays = 0
         self._nodes = nodes
         self._thresholds = thresholds
@@ -199,7 +214,8 @@ class _Collector:
         tuples = node.tuples - reused
         before = node.objects - 1 + min(tuples, 1)
         after = node.objects + tuples - before
-        if self._count + before + node.passing > self._thresholds[0]:
+        before_array, after_array = node.passing
+        if self._count + before + before_array > self._thresholds[0]:
             self._collect(oldest_alive)
             self._called_before.add((iteration, position))
         else:
@@ -211,7 +227,7 @@ class _Collector:
             # The object that sets a collection off is not yet among those that it looks at.
             self._collect(oldest_alive)
         self._young.append((iteration, position))
-        if self._count + node.passing > self._thresholds[0]:
+        if self._count + after_array > self._thresholds[0]:
             self._collect(oldest_alive)
         return most
 

@@ -65,10 +65,14 @@ def _measure(experiment: Experiment, spec: Mapping[str, Any]) -> dict[str, Any]:
     engine = import_module(f"toolkit.engines.{levels.get('engine', 'core')}").ENGINE
     _warm_up(engine.warm_up, probes)
 
+    counted = 0
+
     def observed() -> object:
+        nonlocal counted
         # Plain loops, and no ExitStack: what is made here is counted by the collector under study.
         for probe in probes:
             probe.start()
+        counted, *_ = gc.get_count()
         try:
             return experiment.workload(trial, **arguments)
         finally:
@@ -107,6 +111,7 @@ def _measure(experiment: Experiment, spec: Mapping[str, Any]) -> dict[str, Any]:
             **_conditions(probes, thresholds),
             **total_conditions,
             **{name: told for conditions in telling for name, told in conditions.items()},
+            "gc_count_at_start": counted,
             "engine_version": engine.version,
         },
         "began": began,
