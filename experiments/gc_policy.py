@@ -144,28 +144,24 @@ def findings(results):
 
 def weak_wins(results, here):
     """Return whether weak references beat every policy and every model of one holds, with the numbers."""
-    from toolkit.analysis.comparison import MODEL_TOLERANCE_PERCENT, with_predictions
+    from toolkit.analysis.comparison import compare
     from toolkit.report.units import number, text
 
-    pairs = with_predictions(results, "peak_rss_bytes", "resident", ["references", "gc"], here)
-    weak = [cell.estimate.median for cell, _ in pairs if cell.levels["references"] == "weak"]
-    strong = {cell.levels["gc"]: cell for cell, _ in pairs if cell.levels["references"] == "strong"}
+    def of(references):
+        levels = {"references": references, **here}
+        return [one for one in compared if {**levels, **one.levels} == {**one.levels, **levels}]
+
+    compared = [one for one in compare(results) if one.metric == "peak_rss_bytes"]
+    weak, strong = of("weak"), {one.levels["gc"]: one for one in of("strong")}
     if not weak or "default" not in strong:
         return None
-    peaks = {policy: cell.estimate.median for policy, cell in strong.items()}
-    best = min(peaks, key=peaks.get)
-    off = [
-        100 * abs(cell.estimate.median / predicted - 1)
-        for cell, predicted in pairs
-        if predicted and cell.levels["references"] == "strong"
-    ]
-    worst = max(off, default=0.0)
-    threshold = strong["default"].trial.conditions["gc_threshold0"]
+    best = min(strong, key=lambda policy: strong[policy].measured.median)
+    least = strong[best].measured.median
     return (
-        weak[0] < peaks[best] and worst <= MODEL_TOLERANCE_PERCENT,
-        f"{text(weak[0], 'bytes')} against {text(peaks[best], 'bytes')} with the best, {best}, and "
-        f"{text(peaks['default'], 'bytes')} by default, at threshold {threshold}, the model off by "
-        f"{number(worst)} % at most",
+        weak[0].measured.median < least and all(one.holds for one in strong.values()),
+        f"{text(weak[0].measured.median, 'bytes')} against {text(least, 'bytes')} with the best, {best}, and "
+        f"{text(strong['default'].measured.median, 'bytes')} by default, which the model tells to "
+        f"{number(abs(strong['default'].deviation_percent))} %",
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from toolkit.analysis.agreement import AGREES_PERCENT, FROM_ELEMENTS, Pair
 from toolkit.report import Column, Finding, Table
-from toolkit.report.units import levels_text, number, text, unit_of, words_of
+from toolkit.report.units import levels_text, number, unit_of, words_of
 
 __all__ = ["exceptions", "finding", "pairs_table"]
 
@@ -52,29 +52,24 @@ def exceptions(pairs: Sequence[Pair], stem: str) -> Table | None:
     beyond = [pair for pair in pairs if pair.standing in ("exception", "unexplained")]
     if not beyond:
         return None
+    experiment, cell, _, quantity = _IDENTITY
     columns = (
-        *_IDENTITY,
-        Column(heading="measured", name="measured"),
-        Column(heading="predicted", name="predicted"),
+        experiment,
+        cell,
+        quantity,
         *_DEVIATION,
         Column(heading="verdict", name="verdict"),
         Column(heading="cause", name="cause"),
     )
 
     def row(pair: Pair) -> tuple[str | float | None, ...]:
-        one, unit = pair.comparison, unit_of(pair.comparison.metric)
+        one = pair.comparison
         cause = one.exception.cause if one.exception else "none is named"
         if one.exception and pair.standing == "unexplained":
             cause = f"more than is accounted for by: {cause}"
         told = "named exception" if pair.standing == "exception" else "deviates"
-        return (
-            *_identity(pair),
-            text(one.measured.median, unit),
-            text(one.predicted, unit),
-            *_deviation(pair),
-            told,
-            cause,
-        )
+        name, levels, _, metric = _identity(pair)
+        return (name, levels, metric, *_deviation(pair), told, cause)
 
     first_unexplained = sorted(beyond, key=lambda pair: pair.standing != "unexplained")
     return Table(
