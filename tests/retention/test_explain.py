@@ -1,15 +1,20 @@
 """Real objects and what holds them: the path, the cycle, and what the asking leaves behind, which is nothing."""
 
 import gc
+import subprocess
 import sys
 import threading
 import weakref
 from collections import deque
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import toolkit
 from toolkit import Variable, explain, square, using_config
+from toolkit.trials.environment import interpreter, obstacle_to_version
+from toolkit.trials.levels import PYTHONS
 
 KEPT = {}
 #: Python 3.12 and later name the frame in the same way.
@@ -470,3 +475,43 @@ def test_a_failure_on_the_way_keeps_nothing(monkeypatch):
     del one
     assert reference() is None
     assert caught.value is not None
+
+
+AFTER_WAITING = """
+import asyncio, gc, resource
+
+import numpy
+
+from toolkit import explain
+from toolkit.retention.heap import scan
+
+resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
+
+async def wait():
+    future = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_soon(future.set_result, None)
+    await future
+
+asyncio.run(wait())
+gc.collect()
+held = numpy.zeros(3)
+for _ in range(3):
+    assert explain(held).kind == "root-path", explain(held)
+    print(len(scan([held], []).objects))
+asyncio.run(wait())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux is sure to hold a process to so much memory")
+@pytest.mark.parametrize("python", PYTHONS)
+def test_the_heap_is_as_large_when_asked_again_after_asyncio_has_run(python):
+    """Python 3.12 has a module that, once asked what it refers to, would go on for ever."""
+    if obstacle := obstacle_to_version(python):
+        pytest.skip(obstacle)
+    start = f"import sys; sys.path.insert(0, {str(Path(toolkit.__file__).parents[1])!r})\n"
+    command = [interpreter({"python": python}), "-c", start + AFTER_WAITING]
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert answer.returncode == 0, answer.stderr[-2000:]
+    first, second, third = map(int, answer.stdout.split())
+    assert second == third
+    assert first <= second <= first + 10

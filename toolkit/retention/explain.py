@@ -8,7 +8,7 @@ from typing import Any
 
 from toolkit.retention import Edge, Kind, Retention
 from toolkit.retention.chains import Chains, Root
-from toolkit.retention.heap import Heap, collector_paused, scan
+from toolkit.retention.heap import Heap, collector_paused, referents, scan
 from toolkit.retention.names import mro
 from toolkit.retention.nodes import role_at
 from toolkit.retention.roots import Roots, roots
@@ -191,5 +191,5 @@ class _Answer:
             edge = self._chains.edges([*chain, holder])[-1]
             yield Edge(edge.holder, edge.label, self._chains.node(held), strong=False)
             for one in held_strongly:
-                if any(referent is holder for referent in gc.get_referents(one)):
+                if any(referent is holder for referent in referents(one)):
                     yield Edge(self._chains.node(one), self._chains.way(one, holder), edge.holder)

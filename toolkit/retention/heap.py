@@ -11,16 +11,22 @@ from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from toolkit.retention.roots import namespace
 
 _Positions = npt.NDArray[np.int64]
 #: Py_TPFLAGS_HAVE_GC of CPython's object.h: objects of this type can tell what they refer to.
 _TELLS_REFERENTS = 1 << 14
 #: In place of a position: what belongs to the asking is no part of the heap.
 _OURS = -1
+#: A module that tells of objects which are freed already, in releases of Python 3.12 (gh-122695 of CPython). Telling
+#: frees them once more, into a list of free ones that then leads round to itself: the next telling never ends.
+_TELLS_FREED = "_asyncio" if sys.version_info[:2] == (3, 12) else ""
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,8 @@ def collector_paused() -> Iterator[None]:
 
 def referents(one: Any) -> list[Any]:
     """Return what an object owns references to, once for each reference, without running code of its type."""
+    if type(one) is ModuleType and _tells_freed(one):
+        return [namespace(one)]
     found = gc.get_referents(one)
     if is_array(one):
         found += _array_referents(one)
@@ -136,6 +144,11 @@ def _references(objects: list[Any], index: dict[int, int]) -> tuple[_Positions, 
 def _is_worth_asking(one: Any) -> bool:
     flags: int = type.__dict__["__flags__"].__get__(type(one))
     return bool(flags & _TELLS_REFERENTS) or is_array(one)
+
+
+def _tells_freed(module: ModuleType) -> bool:
+    name = namespace(module).get("__name__")
+    return type(name) is str and name == _TELLS_FREED != ""
 
 
 def _array_referents(one: Any) -> list[Any]:

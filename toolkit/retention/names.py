@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from toolkit.retention.heap import is_array
+from toolkit.retention.heap import is_array, referents
 from toolkit.retention.roots import local_variables, namespace
 
 #: Attributes that C code computes, of which reading neither changes nor makes anything.
@@ -183,7 +183,7 @@ def _in_attributes(holder: Any, held: Any, everything: Iterable[Any]) -> Iterato
 
 
 def _candidates(holder: Any, everything: Iterable[Any]) -> Iterator[str]:
-    for names in gc.get_referents(holder):
+    for names in referents(holder):
         if type(names) is dict:
             yield from [name for name in names if type(name) is str]
     for kind in mro(holder):
