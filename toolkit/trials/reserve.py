@@ -10,6 +10,10 @@ told by the traced measure, to the byte.
 import ctypes
 import gc
 import sys
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from itertools import repeat
 
 from toolkit.trials.libraries import populate_libraries
 from toolkit.trials.trimming import trim
@@ -21,7 +25,10 @@ _PYTHON_BYTES = 16 << 20
 _PYTHON_BLOCK_BYTES = 512
 _PYTHON_ALIGNMENT_BYTES = 16
 _POOL_BYTES = 16 << 10
+_POOL_HEADER_BYTES = 48
 _ARENA_BYTES = 1 << 20
+#: What takes blocks that are too small for bytes, without a list of free ones of its own.
+_MAKES: dict[int, Callable[[], object]] = {16: object, 32: complex}
 #: The C library's allocator, from which numpy takes the shape and strides of each array.
 #: A block is too small to ever serve an array that is measured by its pages (the mmap threshold is 64 KiB).
 _C_BYTES = 4 << 20
@@ -50,10 +57,28 @@ class Reserve:
         self._libc.malloc.argtypes = [ctypes.c_size_t]
         self._libc.free.argtypes = [ctypes.c_void_p]
 
+    def fill_started_pools(self) -> None:
+        """Touch what is left of the pools that Python has begun, where it has pools."""
+        if not self._blocks:
+            return
+        # All are held until the end, or the pools that one size gives back would be begun anew for another.
+        held: list[list[list[object]]] = []
+        # A pool serves blocks of one size and is touched block by block. A new one is begun when all that are
+        # begun are full, and not before. Nobody else has a block of it: so it tells that the others are used up.
+        for size in range(_PYTHON_ALIGNMENT_BYTES, _PYTHON_BLOCK_BYTES + 1, _PYTHON_ALIGNMENT_BYTES):
+            capacity = (_POOL_BYTES - _POOL_HEADER_BYTES) // size
+            make = _MAKES.get(size) or partial(bytes, size - sys.getsizeof(b""))
+            # Lists of a pool's blocks each: longer ones would be too long for the room in the C library.
+            taken: list[list[object]] = []
+            held.append(taken)
+            # Bounded, for other builds of Python may lay out their pools in another way.
+            most = _PYTHON_BYTES // _POOL_BYTES
+            while capacity not in _blocks_by_pool(taken).values() and len(taken) < most:
+                # Nothing else may take blocks meanwhile, not even the numbers of a range.
+                taken.append([make() for _ in repeat(None, capacity)])
+
     def take(self) -> None:
         """Take the room: as much as the workload has left free of it, and as much more as it has not."""
-        if self._blocks:
-            _fill_started_pools()
         header = sys.getsizeof(b"")
         for position, block in enumerate(self._blocks):
             if block is None:
@@ -82,22 +107,11 @@ def settle(reserve: Reserve | None) -> None:
         populate_libraries()
         # What the first round makes may take room from the reserve, which the second round tops up.
         for _ in range(2):
+            reserve.fill_started_pools()
             reserve.take()
             reserve.give()
         gc.collect(0)
 
 
-def _fill_started_pools() -> None:
-    # A pool serves blocks of one size and is touched block by block: those begun at the baseline are used up.
-    blocks: list[object] = []
-    for size in range(_PYTHON_ALIGNMENT_BYTES, _PYTHON_BLOCK_BYTES + 1, _PYTHON_ALIGNMENT_BYTES):
-        for count in range(_POOL_BYTES // size):
-            blocks.append(_block(size, count))
-
-
-def _block(size: int, count: int) -> object:
-    if size == 16:
-        return object()
-    if size == 32:
-        return (1 << 29) + count  # an int of one digit, beyond those that Python keeps at hand
-    return bytes(size - sys.getsizeof(b""))
+def _blocks_by_pool(taken: list[list[object]]) -> Counter[int]:
+    return Counter(id(block) // _POOL_BYTES for blocks in taken for block in blocks)
