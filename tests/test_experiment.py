@@ -52,14 +52,6 @@ WRONG = {
         {"measures": ["weighed"]},
         "unknown measure 'weighed'; there are resident, traced, timed",
     ),
-    "only an unknown measure": (
-        {"only": {"weighed": {}}},
-        "only: unknown measure 'weighed'; there are resident",
-    ),
-    "only at an unknown factor": (
-        {"only": {"timed": {"k": [1]}}, "constants": {"n": 1}},
-        "only: there is no factor 'k', but n",
-    ),
     "replicates of an unknown measure": ({"replicates": {"weighed": 1}}, "unknown measure 'weighed'"),
     "replicates of none": ({"replicates": {"timed": 0}}, "timed takes 1 replicate or more, and not 0"),
     "replicates of a fraction": (

@@ -76,7 +76,10 @@ def test_each_measure_has_its_own_replicates():
 
 def test_a_measure_may_be_for_some_cells_only():
     experiment = declared(
-        measures=["traced", "lines"], only={"lines": {"n": [20], "iterations": [5], "gc": ["off"]}}
+        measures=["traced", "lines"],
+        where=lambda cell: (
+            cell["measure"] != "lines" or (cell["n"], cell["iterations"], cell["gc"]) == (20, 5, "off")
+        ),
     )
     trials = plan(experiment)
     assert sum(trial.measure == "traced" for trial in trials) == 16

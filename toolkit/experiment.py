@@ -39,8 +39,6 @@ class Experiment:
         Given to the workload beside the factors.
     measures : sequence of {"resident", "traced", "timed", "ledger", "lines", "profiled"}
         The kinds of trial that each cell gets; the first three unless it asks for others.
-    only : mapping of measure to mapping of str to sequence of levels
-        For a measure that not every cell shall get: the levels of the cells that do.
     replicates : mapping of measure to int
         How often each cell is run in each measure.
     profiles : mapping of str to mapping
@@ -70,7 +68,6 @@ class Experiment:
     factors: Mapping[str, Sequence[Level]]
     constants: Mapping[str, Level] = field(default_factory=dict)
     measures: Sequence[Measure] = ("resident", "traced", "timed")
-    only: Mapping[Measure, Mapping[str, Sequence[Level]]] = field(default_factory=dict)
     replicates: Mapping[Measure, int] = field(
         default_factory=lambda: {"resident": 3, "traced": 1, "timed": 5},
     )
@@ -98,12 +95,6 @@ class Experiment:
                 f"deadline_seconds is above 0 and at most {longest}, and not {self.deadline_seconds!r}"
             )
         check_repeats(self.measures, self.replicates)
-        for measure, levels in self.only.items():
-            if measure not in MEASURES:
-                raise ValueError(f"only: unknown measure {measure!r}; there are {', '.join(MEASURES)}")
-            if unknown := levels.keys() - {*self.factors, *self.constants}:
-                known = ", ".join([*self.factors, *self.constants]) or "none"
-                raise ValueError(f"only: there is no factor {min(unknown)!r}, but {known}")
 
     @property
     def script(self) -> Path:

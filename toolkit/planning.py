@@ -160,18 +160,12 @@ def plan(
             code_digest=digest,
         )
         for cell, measure in design.cells(experiment)
-        if _gets(experiment, measure, {**design.constants, **cell})
         for replicate in range(repeats[measure])
     ]
     if not trials:
         why = "; ".join(f"{level}: {reason}" for level, reason in _skipped(experiment, design).items())
         raise UsageError(f"{experiment.name}: no cell is left with these levels{why and f' ({why})'}")
     return trials
-
-
-def _gets(experiment: Experiment, measure: Measure, cell: Mapping[str, Level]) -> bool:
-    wanted = experiment.only.get(measure, {})
-    return all(cell[name] in levels for name, levels in wanted.items())
 
 
 def skipped_levels(

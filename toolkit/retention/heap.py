@@ -24,8 +24,8 @@ _Positions = npt.NDArray[np.int64]
 _TELLS_REFERENTS = 1 << 14
 #: In place of a position: what belongs to the asking is no part of the heap.
 _OURS = -1
-#: A module that tells of objects which are freed already, in releases of Python 3.12 (gh-122695 of CPython). Telling
-#: frees them once more, into a list of free ones that then leads round to itself: the next telling never ends.
+#: A module that tells of objects which are freed already, in Python 3.12 (gh-122695 of CPython). Telling frees
+#: them once more, into a list of free ones that then leads round to itself: the next telling never ends.
 _TELLS_FREED = "_asyncio" if sys.version_info[:2] == (3, 12) else ""
 
 
