@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 import zlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -18,6 +18,7 @@ __all__ = [
     "canonical_json",
     "check_values",
     "digest_of",
+    "fingerprint_of",
     "one_line",
     "pack",
     "unpack",
@@ -53,6 +54,11 @@ def one_line(text: str) -> str:
     return "".join(letter if letter.isprintable() else " " for letter in text[:200])
 
 
+def fingerprint_of(dtype: str, count: int, data: bytes) -> Fingerprint:
+    """Return what the digest of a trial is taken over, of a series as it lies in the file."""
+    return dtype, count, hashlib.sha256(data).hexdigest()
+
+
 @dataclass(frozen=True, slots=True)
 class Packed:
     """One series as it lies in the file.
@@ -74,7 +80,7 @@ class Packed:
     @property
     def fingerprint(self) -> Fingerprint:
         """What the digest of the trial is taken over."""
-        return self.dtype, self.count, hashlib.sha256(self.data).hexdigest()
+        return fingerprint_of(self.dtype, self.count, self.data)
 
 
 def pack(values: Sequence[int] | Sequence[float]) -> Packed:
@@ -143,8 +149,28 @@ def check_values(values: Mapping[str, object], kinds: Collection[type]) -> None:
             raise ValueError(f"{name!r} does not fit 64 bits")
 
 
-#: Not in ASCII: damaged UTF-8 comes as lone surrogates, which then cannot be encoded.
-_to_json = json.JSONEncoder(allow_nan=False, ensure_ascii=False).encode
+def _json_writer() -> Callable[[object], str]:
+    # Not in ASCII: damaged UTF-8 comes as lone surrogates, which then cannot be encoded.
+    encoder = json.JSONEncoder(allow_nan=False, ensure_ascii=False)
+    make = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        return encoder.encode
+    # What `encode` makes anew for every row takes as long as the row.
+    write = make(
+        None,
+        encoder.default,
+        json.encoder.encode_basestring,  # type: ignore[attr-defined]
+        None,
+        encoder.key_separator,
+        encoder.item_separator,
+        encoder.sort_keys,
+        encoder.skipkeys,
+        encoder.allow_nan,
+    )
+    return lambda value: "".join(write(value, 0))
+
+
+_to_json = _json_writer()
 
 
 def digest_of(cells: Sequence[object], fingerprints: Mapping[str, Fingerprint] | None = None) -> str:

@@ -8,19 +8,23 @@ from types import MappingProxyType
 from typing import Any, cast
 
 from toolkit.store import Damage, Plan, Row, Run
-from toolkit.store.encoding import Fingerprint, Packed, check_values, digest_of, one_line, without_surrogates
+from toolkit.store.encoding import (
+    Fingerprint,
+    Packed,
+    check_values,
+    digest_of,
+    fingerprint_of,
+    one_line,
+    without_surrogates,
+)
 from toolkit.store.schema import RUN_CELLS, TRIAL_CELLS
 
 __all__ = ["LEVEL_KINDS", "METRIC_KINDS", "read_row", "read_rows", "read_runs"]
 
 LEVEL_KINDS = (bool, int, float, str)
 METRIC_KINDS = (bool, int, float)
-_KINDS = {
-    "factors": LEVEL_KINDS,
-    "constants": LEVEL_KINDS,
-    "metrics": METRIC_KINDS,
-    "conditions": LEVEL_KINDS,
-}
+#: The cells that hold levels, and repeat from trial to trial.
+_LEVELS = ("factors", "constants", "conditions")
 
 _NONE = type(None)
 #: The types that `RUN_CELLS` and `TRIAL_CELLS` can have: a run may have no end, a trial no exit code.
@@ -35,8 +39,11 @@ _SELECT_TRIAL = f"SELECT id, {', '.join(TRIAL_CELLS)}, digest FROM trial"
 _SELECT_KEYS = "SELECT id, key FROM trial INDEXED BY sqlite_autoindex_trial_1"
 _SELECT_SERIES = "SELECT trial, name, dtype, count, data FROM series"
 
-#: Mappings by the JSON they were read from: trials share them, so nobody may change them.
-_Known = dict[tuple[str, str], Mapping[str, Any]]
+#: Without a search for the white space that the store never writes.
+_decode = json.JSONDecoder().raw_decode
+
+#: Levels by the JSON they were read from: trials share them, so nobody may change them.
+_Known = dict[str, Mapping[str, Any]]
 
 
 def read_runs(connection: sqlite3.Connection) -> Iterator[Run | Damage]:
@@ -69,8 +76,8 @@ def read_rows(connection: sqlite3.Connection) -> Iterator[Row | Damage]:
     The bytes of every series are read, one at a time: the digest of a trial covers them.
     """
     fingerprints: defaultdict[object, dict[str, Fingerprint]] = defaultdict(dict)
-    for key, name, *cells in connection.execute(_SELECT_SERIES):
-        fingerprints[key][name] = _packed(*cells).fingerprint
+    for key, name, dtype, count, data in connection.execute(_SELECT_SERIES):
+        fingerprints[key][name] = fingerprint_of(dtype, count, data if type(data) is bytes else b"")
     known: _Known = {}
     seen = set()
     for row_id, *cells in connection.execute(f"{_SELECT_TRIAL} ORDER BY id"):
@@ -98,16 +105,21 @@ def _row(cells: Sequence[Any], fingerprints: Mapping[str, Fingerprint], known: _
     try:
         _check(values, fingerprints, digest, _TRIAL_TYPES)
         fields = dict(zip(TRIAL_CELLS, values, strict=True))
-        for name, kinds in _KINDS.items():
+        for name in _LEVELS:
             text = fields[name]
-            if (name, text) not in known:
-                mapping = _parsed(text)
-                check_values(mapping, kinds)
-                known[name, text] = MappingProxyType(mapping)
-            fields[name] = known[name, text]
+            if text not in known:
+                known[text] = _values(text, LEVEL_KINDS)
+            fields[name] = known[text]
+        fields["metrics"] = _values(fields["metrics"], METRIC_KINDS)
         return Row(**fields)
     except (TypeError, ValueError, RecursionError) as error:
         return Damage(table="trial", name=one_line(str(values[0])), reason=one_line(str(error)))
+
+
+def _values(text: str, kinds: Collection[type]) -> Mapping[str, Any]:
+    mapping = _parsed(text)
+    check_values(mapping, kinds)
+    return MappingProxyType(mapping)
 
 
 def _packed(dtype: Any, count: Any, data: Any) -> Packed:
@@ -134,8 +146,8 @@ def _check(
 
 
 def _parsed(text: str) -> dict[str, Any]:
-    value = json.loads(text)
-    if not isinstance(value, dict):
+    value, end = _decode(text)
+    if not isinstance(value, dict) or end != len(text):
         raise ValueError("holds JSON that is no mapping")
     # Only by such an escape can a lone surrogate come through JSON.
     if "\\u" in text:
