@@ -9,7 +9,7 @@ import pytest
 
 from toolkit.store import BadStore
 from toolkit.store.read import load, read_store
-from toolkit.store.schema import open_for_reading
+from toolkit.store.opening import open_for_reading
 from toolkit.store.write import Writer
 
 

@@ -1,6 +1,7 @@
 """The writer's promises, kept against real kills, real locks and real full disks."""
 
 import math
+import os
 import shutil
 import signal
 import sqlite3
@@ -14,8 +15,9 @@ from typing import TypeAlias
 import numpy as np
 import pytest
 
-from toolkit.store import BadStore, StoreLocked, StoreUnwritable, schema
+from toolkit.store import BadStore, StoreLocked, StoreUnwritable, opening
 from toolkit.store.read import load, read_store, series
+from toolkit.store.schema import APPLICATION_ID
 from toolkit.store.write import Writer
 from toolkit.trials import Outcome, Trial
 
@@ -96,12 +98,15 @@ print(added)
 """
 
 FULL_AT_THE_END = """
+import random
+noise = Outcome(status="ok", exit_code=0, series={"x_bytes": [random.getrandbits(40) for _ in range(20_000)]},
+                started_at=1.0, elapsed_seconds=1.0)
 subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", results], check=True)
 filler = results / "filler"
 from toolkit.store.read import read_store
 try:
     with Writer(results) as store:
-        store.add(store.begin_run({}), trial(0), outcome(20_000))
+        store.add(store.begin_run({}), trial(0), noise)
         try:
             filler.write_bytes(bytes(2**20))
         except OSError:
@@ -343,9 +348,9 @@ def test_a_reader_does_not_keep_the_writer_from_ending(
     reading: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(schema, "_PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(opening, "_PATIENCE_SECONDS", 0.1)
     with Writer(filled) as store:
-        reader = schema.open_for_reading(filled / "results.db")
+        reader = opening.open_for_reading(filled / "results.db")
         if reading:
             reader.execute("BEGIN")
         assert reader.execute("SELECT count(*) FROM trial").fetchone() == (6,)
@@ -376,7 +381,7 @@ def test_a_second_writer_is_turned_away_at_once(filled: Path, start: Start) -> N
 def test_another_program_that_holds_the_file_is_told_apart(
     filled: Path, make_trial: MakeTrial, make_outcome: MakeOutcome, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(schema, "_PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(opening, "_PATIENCE_SECONDS", 0.1)
     with Writer(filled) as store, closing(sqlite3.connect(filled / "results.db")) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreLocked, match="another program holds it"):
@@ -488,15 +493,44 @@ def no_database(path: Path) -> None:
     path.write_text("replicate,seed\n" * 1000)
 
 
-@pytest.mark.parametrize("make", [of_another_program, of_a_newer_version, with_a_trigger, no_database])
-def test_a_file_that_is_not_ours_is_left_as_it_was(results: Path, make: Callable[[Path], None]) -> None:
+def forged_with_its_journal_beside_it(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute("PRAGMA user_version = 1")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("CREATE TABLE trial (key)")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        of_another_program,
+        of_a_newer_version,
+        with_a_trigger,
+        no_database,
+        forged_with_its_journal_beside_it,
+    ],
+)
+@pytest.mark.parametrize("use", [read_store, lambda results: Writer(results).__enter__()])
+def test_a_file_that_is_not_ours_is_left_as_it_was_with_nothing_beside_it(
+    results: Path, make: Callable[[Path], None], use: Callable[[Path], object]
+) -> None:
     results.mkdir()
     make(results / "results.db")
-    before = (results / "results.db").read_bytes()
-    with pytest.raises(BadStore), Writer(results):
-        pass
-    assert (results / "results.db").read_bytes() == before
-    assert files(results) == ["results.db", "results.db.lock"]
+    before = {path.name: path.read_bytes() for path in results.iterdir()}
+    with pytest.raises(BadStore):
+        use(results)
+    assert {path.name: path.read_bytes() for path in results.iterdir()} == before
+
+
+@pytest.mark.parametrize("use", [read_store, lambda results: Writer(results).__enter__()])
+def test_what_is_no_ordinary_file_is_refused_and_waited_for_in_no_case(
+    results: Path, use: Callable[[Path], object]
+) -> None:
+    results.mkdir()
+    os.mkfifo(results / "results.db")
+    with pytest.raises(BadStore):
+        use(results)
 
 
 def test_an_empty_file_becomes_a_store(

@@ -159,7 +159,7 @@ def _json_writer() -> Callable[[object], str]:
     write = make(
         None,
         encoder.default,
-        json.encoder.encode_basestring,  # type: ignore[attr-defined]
+        json.encoder.encode_basestring,
         None,
         encoder.key_separator,
         encoder.item_separator,

@@ -13,7 +13,7 @@ import pandas as pd
 from toolkit.store import BadStore, Contents, Damage, DamagedRows, OlderCode, Plan, Row, Run
 from toolkit.store.encoding import Samples, unpack
 from toolkit.store.rows import read_row, read_rows, read_runs
-from toolkit.store.schema import open_for_reading, plain_errors, store_path
+from toolkit.store.opening import open_for_reading, plain_errors, store_path
 
 __all__ = ["frame", "load", "read_store", "series"]
 

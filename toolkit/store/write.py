@@ -1,6 +1,5 @@
 """The one writer: what is stored once is never lost, and nobody else writes meanwhile."""
 
-import fcntl
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -9,10 +8,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from toolkit.store import Row, StoreError, StoreLocked
+from toolkit.store import Row, StoreError
 from toolkit.store.encoding import Packed, canonical_json, check_values, digest_of, pack, without_surrogates
+from toolkit.store.opening import holding, open_for_writing, plain_errors, refuse_foreign, store_path
 from toolkit.store.rows import LEVEL_KINDS, METRIC_KINDS, read_row
-from toolkit.store.schema import RUN_CELLS, TRIAL_CELLS, open_for_writing, plain_errors, store_path
+from toolkit.store.schema import RUN_CELLS, TRIAL_CELLS
 from toolkit.trials import Outcome, Trial
 
 __all__ = ["Writer"]
@@ -49,8 +49,11 @@ class Writer:
 
     def __enter__(self) -> "Writer":
         with ExitStack() as opened, plain_errors(self.path, writing=True):
+            if self.path.exists():
+                # Before the lock is made beside it: a file that is not ours is left alone.
+                refuse_foreign(self.path)
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            opened.enter_context(_lock(self.path))
+            opened.enter_context(holding(self.path))
             self._connection = opened.enter_context(closing(open_for_writing(self.path)))
             self._opened = opened.pop_all()
         return self
@@ -149,17 +152,6 @@ class Writer:
             # Somebody reads just now. Nothing is lost: the companions stay until the next writer has gone.
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
                 raise
-
-
-@contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    # A file of its own, because SQLite locks the store with calls that flock does not see.
-    with open(path.with_name(f"{path.name}.lock"), "ab") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StoreLocked(f"another run is writing to {path}") from None
-        yield
 
 
 def _plans(planned: Iterable[Trial]) -> dict[str, dict[str, object]]:

@@ -1,0 +1,281 @@
+"""Opening a file only when it is a store, and letting nothing in it take more than its size can warrant.
+
+A file from elsewhere may be made to harm: by views and triggers, which equality with our own tables keeps out; by
+pages that lead in circles, so that a few bytes hold rows without end; by cells that claim to be gigabytes.
+"""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from operator import methodcaller
+from pathlib import Path
+
+from toolkit.store import BadStore, StoreError, StoreLocked, StoreUnwritable
+from toolkit.store.encoding import one_line
+from toolkit.store.schema import APPLICATION_ID, TABLES, VERSION
+
+__all__ = [
+    "connect",
+    "holding",
+    "open_for_reading",
+    "open_for_writing",
+    "plain_errors",
+    "refuse_foreign",
+    "store_path",
+    "version_of",
+]
+
+#: How long one process waits for another that reads or closes the file.
+_PATIENCE_SECONDS = 5.0
+
+_MAGIC = b"SQLite format 3\0"
+#: Places in the header of a file: https://www.sqlite.org/fileformat.html
+_JOURNAL, _USER_VERSION, _APPLICATION_ID, _HEADER_BYTES = slice(18, 20), slice(60, 64), slice(68, 72), 100
+_WRITE_AHEAD = b"\2\2"
+
+#: The longest cell: twice the longest series, which compression may lengthen.
+_MAX_CELL_BYTES = 2**28
+#: A scan takes some 25 steps of SQLite for a row of hundreds of bytes, and a row has no fewer than 50.
+_STEPS_PER_BYTE, _STEPS_AT_LEAST, _STEPS_AT_ONCE = 1, 2_000_000, 10_000
+
+_UNWRITABLE = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
+_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+
+
+def store_path(results_dir: str | Path) -> Path:
+    """Return the path of the store in a folder of results."""
+    return Path(results_dir) / "results.db"
+
+
+def version_of(path: Path) -> int | None:
+    """Return the version of the tables of a file, from its first bytes; None of a file without any.
+
+    Raises
+    ------
+    BadStore
+        When the file is no store, or one of a newer version. Nothing is left beside it.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise BadStore(f"{path} is no ordinary file")
+    with open(path, "rb") as file:
+        header = file.read(_HEADER_BYTES)
+    if not header:
+        return None
+    if not header.startswith(_MAGIC):
+        raise BadStore(f"{path}: file is not a database")
+    if int.from_bytes(header[_APPLICATION_ID], "big") != APPLICATION_ID:
+        raise BadStore(f"{path} is a database of another program")
+    version = int.from_bytes(header[_USER_VERSION], "big")
+    if version > VERSION:
+        raise BadStore(
+            f"{path} is of version {version}, and this toolkit knows version {VERSION}: update the toolkit"
+        )
+    return version
+
+
+def refuse_foreign(path: Path) -> None:
+    """Let pass a store of this version, and a file with nothing in it.
+
+    Raises
+    ------
+    BadStore
+        When the file is anything else. It is left as it was, and nothing is left beside it.
+    """
+    if version_of(path) is None:
+        return
+    with closing(connect(path, "ro", alone=_is_at_rest(path))) as connection:
+        _bound(connection, path)
+        try:
+            _is_new(connection, path)
+            _check_length(connection, path)
+        except sqlite3.OperationalError as error:
+            # Cut off while it changed the journal, a file cannot be read before a writer has mended it.
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_READONLY:
+                raise
+
+
+def open_for_reading(path: Path) -> sqlite3.Connection:
+    """Open a store without the means to change it.
+
+    Raises
+    ------
+    BadStore
+        When the file is missing, or is not a store of this version with exactly its tables.
+    """
+    if not path.is_file():
+        raise BadStore(f"{path} is not there: `toolkit run` makes it")
+    refuse_foreign(path)
+    connection = connect(path, "ro")
+    try:
+        _bound(connection, path)
+        connection.execute("PRAGMA query_only = ON")
+        if _is_new(connection, path):
+            raise BadStore(f"{path} holds nothing yet: `toolkit run` fills it")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def open_for_writing(path: Path) -> sqlite3.Connection:
+    """Open a store to add to it; make it when there is none, or nothing in it.
+
+    Raises
+    ------
+    BadStore
+        When the file is not a store of this version. It is left as it was.
+    """
+    if path.exists():
+        # To open a file for writing may be to change it: SQLite tidies up after a crash.
+        refuse_foreign(path)
+    connection = connect(path, "rwc")
+    try:
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        # Before the journal is kept beside the file: the first bytes of a store always tell that it is one.
+        if _is_new(connection, path):
+            _make_tables(connection)
+        connection.execute("PRAGMA journal_mode = WAL")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+@contextmanager
+def holding(path: Path) -> Iterator[None]:
+    """Keep other writers away; the operating system lets them in again however this process ends.
+
+    Raises
+    ------
+    StoreLocked
+        At once, when another one holds the store.
+    """
+    # A file of its own, because SQLite locks the store with calls that flock does not see.
+    with open(path.with_name(f"{path.name}.lock"), "ab") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StoreLocked(f"another run is writing to {path}") from None
+        yield
+
+
+@contextmanager
+def plain_errors(path: Path, *, writing: bool) -> Iterator[None]:
+    """Turn what SQLite and the operating system complain about into one line for people.
+
+    Raises
+    ------
+    StoreLocked
+        When another program holds the file.
+    StoreUnwritable
+        When writing meets a full disk, a failing one, or a folder that cannot be written to.
+    BadStore
+        When the file is damaged, or cannot be read.
+    """
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_MISUSE) & 0xFF
+        if code in (sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISUSE):
+            raise
+        raise _plain(code, f"{path}: {one_line(str(error))}", writing=writing) from error
+    except UnicodeDecodeError as error:
+        # What SQLite complains of quotes the file, and that part of it is no text.
+        raise BadStore(f"{path}: {one_line(repr(error.object))}") from error
+    except OSError as error:
+        words = f"{error.filename or path}: {error.strerror or error}"
+        raise (StoreUnwritable if writing else BadStore)(words) from error
+
+
+def _plain(code: int, words: str, *, writing: bool) -> StoreError:
+    if code in _BUSY:
+        return StoreLocked(f"{words} (another program holds it)")
+    if writing and code in _UNWRITABLE:
+        return StoreUnwritable(words)
+    if code == sqlite3.SQLITE_READONLY:
+        return BadStore(f"{words} (it was cut off while it was written: `toolkit run` mends it)")
+    if code == sqlite3.SQLITE_INTERRUPT:
+        return BadStore(f"{words} (it takes more work than a file of its size can need)")
+    return BadStore(words)
+
+
+def connect(path: Path, mode: str, *, alone: bool = False) -> sqlite3.Connection:
+    """Return a connection to a file that may be hostile, in a mode of SQLite: "ro", "rw" or "rwc".
+
+    Parameters
+    ----------
+    alone : bool
+        Whether to take it that nobody changes the file meanwhile: then nothing is made beside it.
+    """
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}{'&immutable=1' if alone else ''}",
+        uri=True,
+        timeout=_PATIENCE_SECONDS,
+        isolation_level=None,
+    )
+    # Damaged text must reach the check of the digest instead of ending the query. In C all the way: a large
+    # store has millions of texts.
+    connection.text_factory = methodcaller("decode", "utf-8", "surrogateescape")
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MAX_CELL_BYTES)
+    connection.execute("PRAGMA trusted_schema = OFF")
+    return connection
+
+
+def _is_at_rest(path: Path) -> bool:
+    """Tell whether a file keeps its journal beside it and has none: to look at it would leave one behind."""
+    with open(path, "rb") as file:
+        header = file.read(_HEADER_BYTES)
+    return header[_JOURNAL] == _WRITE_AHEAD and not path.with_name(f"{path.name}-wal").exists()
+
+
+def _bound(connection: sqlite3.Connection, path: Path) -> None:
+    """End every query that takes more steps in all than a whole file of this size can need."""
+    parts = [path, path.with_name(f"{path.name}-wal")]
+    size = sum(os.stat(part).st_size for part in parts if part.exists())
+    left = (_STEPS_AT_LEAST + _STEPS_PER_BYTE * size) // _STEPS_AT_ONCE
+
+    def is_spent() -> bool:
+        nonlocal left
+        left -= 1
+        return left < 0
+
+    connection.set_progress_handler(is_spent, _STEPS_AT_ONCE)
+
+
+def _is_new(connection: sqlite3.Connection, path: Path) -> bool:
+    """Tell a file with nothing in it from a store; refuse everything else."""
+    (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    # SQLite's own indexes have no text, and its statistics come from looking at a store with other tools.
+    found = connection.execute(
+        "SELECT sql FROM sqlite_master"
+        " WHERE sql IS NOT NULL AND NOT (type = 'table' AND name LIKE 'sqlite_stat_')"
+    )
+    tables = sorted(sql for (sql,) in found)
+    if application_id == version == 0 and not tables:
+        return True
+    # Equality leaves no room for the views, triggers and computed columns of a file from elsewhere.
+    if version != VERSION or tables != sorted(TABLES):
+        raise BadStore(f"{path} does not have the tables of a store of version {VERSION}")
+    return False
+
+
+def _check_length(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse a file that ends within a page: SQLite misses only whole pages."""
+    (journal_mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+    (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
+    # While a run goes on, what is missing here may lie in the file beside it.
+    if journal_mode != "wal" and path.stat().st_size % page_bytes:
+        raise BadStore(f"{path} is cut short")
+
+
+def _make_tables(connection: sqlite3.Connection) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    for table in TABLES:
+        connection.execute(table)
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {VERSION}")
+    connection.execute("COMMIT")
