@@ -28,8 +28,8 @@ from toolkit.store.encoding import one_line
 from toolkit.trials import Level
 
 #: The exit codes of the design.
-_STORE_EXITS: dict[type[StoreError], int] = {BadStore: 65, StoreUnwritable: 74, StoreLocked: 75}
-_INTERNAL, _USAGE, _INCOMPLETE, _DISK, _INTERRUPTED = 1, 2, 3, 74, 130
+_INTERNAL, _USAGE, _INCOMPLETE, _DAMAGED, _DISK, _LOCKED, _INTERRUPTED = 1, 2, 3, 65, 74, 75, 130
+_STORE_EXITS: dict[type[StoreError], int] = {BadStore: _DAMAGED, StoreUnwritable: _DISK, StoreLocked: _LOCKED}
 
 _results_option = click.option(
     "--results",
@@ -299,3 +299,19 @@ def _export(format_name: str, output: Path | None, results_dir: Path) -> None:
     path = output or results_dir / f"results.{format_name}"
     export(load(results_dir), path, format_name)
     click.echo(f"exported: {path}")
+
+
+@_commands.command("verify")
+@_results_option
+def _verify(results_dir: Path) -> int:
+    """Check that every row of the store is what was written."""
+    from toolkit.store.verify import verify
+
+    verified = verify(results_dir)
+    for problem in verified.problems:
+        click.echo(problem)
+    click.echo(
+        f"{verified.runs} runs, {verified.trials} trials and {verified.series} series are whole; "
+        f"problems: {len(verified.problems) or 'none'}"
+    )
+    return _DAMAGED if verified.problems else 0

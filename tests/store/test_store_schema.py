@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from toolkit.store import BadStore
-from toolkit.store.read import load, read_store
 from toolkit.store.opening import open_for_reading
+from toolkit.store.read import load, read_store
 from toolkit.store.write import Writer
 
 

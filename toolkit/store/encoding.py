@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 import zlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -16,17 +16,21 @@ __all__ = [
     "Packed",
     "Samples",
     "canonical_json",
+    "check_total",
     "check_values",
     "digest_of",
     "fingerprint_of",
     "one_line",
     "pack",
     "unpack",
+    "unpack_all",
     "without_surrogates",
 ]
 
 #: A longer series is not written, and one that claims to be longer is not unpacked: this is 128 MiB.
 MAX_SERIES_LENGTH = 2**24
+#: All series of a trial together: 512 MiB.
+MAX_TRIAL_LENGTH = 2**26
 #: What the digest of a trial knows of a series: type, count and SHA-256 of the bytes.
 Fingerprint: TypeAlias = tuple[str, int, str]
 
@@ -117,7 +121,8 @@ def unpack(packed: Packed) -> Samples:
     ValueError
         When the bytes do not hold what is claimed. No more memory is used than the claimed count needs.
     """
-    if packed.dtype not in ("int64", "float64") or not 0 <= packed.count <= MAX_SERIES_LENGTH:
+    known = packed.dtype in ("int64", "float64") and type(packed.count) is int
+    if not known or not 0 <= packed.count <= MAX_SERIES_LENGTH:
         raise ValueError(f"{packed.count} values of type {packed.dtype} are no series")
     stream = zlib.decompressobj()
     try:
@@ -129,6 +134,33 @@ def unpack(packed: Packed) -> Samples:
     if packed.dtype == "int64":
         return np.cumsum(np.frombuffer(raw, dtype="<i8"), dtype=np.int64)
     return np.frombuffer(raw, dtype="<f8").astype(np.float64)
+
+
+def unpack_all(series: Mapping[str, Packed]) -> dict[str, Samples]:
+    """Return the values of every series of a trial.
+
+    Raises
+    ------
+    ValueError
+        As `unpack` does, and when they claim to be more in all than a trial may have.
+    """
+    unpacked: dict[str, Samples] = {}
+    for name, packed in series.items():
+        unpacked[name] = unpack(packed)
+        check_total(map(len, unpacked.values()))
+    return unpacked
+
+
+def check_total(lengths: Iterable[int]) -> None:
+    """Refuse series that are longer in all than those of one trial may be.
+
+    Raises
+    ------
+    ValueError
+        When they are.
+    """
+    if (total := sum(lengths)) > MAX_TRIAL_LENGTH:
+        raise ValueError(f"{total} samples are more than the {MAX_TRIAL_LENGTH} that a trial may have")
 
 
 def check_values(values: Mapping[str, object], kinds: Collection[type]) -> None:

@@ -1,24 +1,26 @@
 """Opening a file only when it is a store, and letting nothing in it take more than its size can warrant.
 
 A file from elsewhere may be made to harm: by views and triggers, which equality with our own tables keeps out; by
-pages that lead in circles, so that a few bytes hold rows without end; by cells that claim to be gigabytes.
+pages that are used again and again, so that a few bytes hold rows without end; by series that unpack to gigabytes.
 """
 
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from operator import methodcaller
 from pathlib import Path
 
-from toolkit.store import BadStore, StoreError, StoreLocked, StoreUnwritable
+from toolkit.store import BadStore, StoreError, StoreLocked, StoreUnwritable, schema
 from toolkit.store.encoding import one_line
-from toolkit.store.schema import APPLICATION_ID, TABLES, VERSION
 
 __all__ = [
+    "bound",
+    "check_tables",
     "connect",
     "holding",
+    "looking_at",
     "open_for_reading",
     "open_for_writing",
     "plain_errors",
@@ -35,8 +37,6 @@ _MAGIC = b"SQLite format 3\0"
 _JOURNAL, _USER_VERSION, _APPLICATION_ID, _HEADER_BYTES = slice(18, 20), slice(60, 64), slice(68, 72), 100
 _WRITE_AHEAD = b"\2\2"
 
-#: The longest cell: twice the longest series, which compression may lengthen.
-_MAX_CELL_BYTES = 2**28
 #: A scan takes some 25 steps of SQLite for a row of hundreds of bytes, and a row has no fewer than 50.
 _STEPS_PER_BYTE, _STEPS_AT_LEAST, _STEPS_AT_ONCE = 1, 2_000_000, 10_000
 
@@ -65,12 +65,12 @@ def version_of(path: Path) -> int | None:
         return None
     if not header.startswith(_MAGIC):
         raise BadStore(f"{path}: file is not a database")
-    if int.from_bytes(header[_APPLICATION_ID], "big") != APPLICATION_ID:
+    if int.from_bytes(header[_APPLICATION_ID], "big") != schema.APPLICATION_ID:
         raise BadStore(f"{path} is a database of another program")
     version = int.from_bytes(header[_USER_VERSION], "big")
-    if version > VERSION:
+    if version > schema.VERSION:
         raise BadStore(
-            f"{path} is of version {version}, and this toolkit knows version {VERSION}: update the toolkit"
+            f"{path} is of version {version}, and this toolkit knows version {schema.VERSION}: update the toolkit"
         )
     return version
 
@@ -83,13 +83,18 @@ def refuse_foreign(path: Path) -> None:
     BadStore
         When the file is anything else. It is left as it was, and nothing is left beside it.
     """
-    if version_of(path) is None:
-        return
-    with closing(connect(path, "ro", alone=_is_at_rest(path))) as connection:
-        _bound(connection, path)
-        try:
+    if version_of(path) is not None:
+        with looking_at(path) as connection:
             _is_new(connection, path)
-            _check_length(connection, path)
+
+
+@contextmanager
+def looking_at(path: Path) -> Iterator[sqlite3.Connection]:
+    """Give a connection for the first look at a file, which leaves nothing beside it."""
+    with closing(connect(path, "ro", alone=_is_at_rest(path))) as connection:
+        bound(connection, path)
+        try:
+            yield connection
         except sqlite3.OperationalError as error:
             # Cut off while it changed the journal, a file cannot be read before a writer has mended it.
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_READONLY:
@@ -109,7 +114,7 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
     refuse_foreign(path)
     connection = connect(path, "ro")
     try:
-        _bound(connection, path)
+        bound(connection, path)
         connection.execute("PRAGMA query_only = ON")
         if _is_new(connection, path):
             raise BadStore(f"{path} holds nothing yet: `toolkit run` fills it")
@@ -219,7 +224,6 @@ def connect(path: Path, mode: str, *, alone: bool = False) -> sqlite3.Connection
     # Damaged text must reach the check of the digest instead of ending the query. In C all the way: a large
     # store has millions of texts.
     connection.text_factory = methodcaller("decode", "utf-8", "surrogateescape")
-    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MAX_CELL_BYTES)
     connection.execute("PRAGMA trusted_schema = OFF")
     return connection
 
@@ -231,7 +235,7 @@ def _is_at_rest(path: Path) -> bool:
     return header[_JOURNAL] == _WRITE_AHEAD and not path.with_name(f"{path.name}-wal").exists()
 
 
-def _bound(connection: sqlite3.Connection, path: Path) -> None:
+def bound(connection: sqlite3.Connection, path: Path) -> None:
     """End every query that takes more steps in all than a whole file of this size can need."""
     parts = [path, path.with_name(f"{path.name}-wal")]
     size = sum(os.stat(part).st_size for part in parts if part.exists())
@@ -249,18 +253,34 @@ def _is_new(connection: sqlite3.Connection, path: Path) -> bool:
     """Tell a file with nothing in it from a store; refuse everything else."""
     (application_id,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if application_id == version == 0 and not _statements(connection):
+        return True
+    check_tables(connection, path, schema.VERSION, schema.TABLES)
+    return False
+
+
+def check_tables(connection: sqlite3.Connection, path: Path, version: int, tables: Collection[str]) -> None:
+    """Let pass a whole store of that version with exactly these tables.
+
+    Raises
+    ------
+    BadStore
+        When it has another version, lacks a table, has anything else besides, or is cut short.
+    """
+    (found,) = connection.execute("PRAGMA user_version").fetchone()
+    # Equality leaves no room for the views, triggers and computed columns of a file from elsewhere.
+    if found != version or _statements(connection) != sorted(tables):
+        raise BadStore(f"{path} does not have the tables of a store of version {version}")
+    _check_length(connection, path)
+
+
+def _statements(connection: sqlite3.Connection) -> list[str]:
     # SQLite's own indexes have no text, and its statistics come from looking at a store with other tools.
     found = connection.execute(
         "SELECT sql FROM sqlite_master"
         " WHERE sql IS NOT NULL AND NOT (type = 'table' AND name LIKE 'sqlite_stat_')"
     )
-    tables = sorted(sql for (sql,) in found)
-    if application_id == version == 0 and not tables:
-        return True
-    # Equality leaves no room for the views, triggers and computed columns of a file from elsewhere.
-    if version != VERSION or tables != sorted(TABLES):
-        raise BadStore(f"{path} does not have the tables of a store of version {VERSION}")
-    return False
+    return sorted(sql for (sql,) in found)
 
 
 def _check_length(connection: sqlite3.Connection, path: Path) -> None:
@@ -274,8 +294,8 @@ def _check_length(connection: sqlite3.Connection, path: Path) -> None:
 
 def _make_tables(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
-    for table in TABLES:
+    for table in schema.TABLES:
         connection.execute(table)
-    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    connection.execute(f"PRAGMA user_version = {VERSION}")
+    connection.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {schema.VERSION}")
     connection.execute("COMMIT")

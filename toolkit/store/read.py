@@ -11,9 +11,10 @@ from typing import Any
 import pandas as pd
 
 from toolkit.store import BadStore, Contents, Damage, DamagedRows, OlderCode, Plan, Row, Run
-from toolkit.store.encoding import Samples, unpack
-from toolkit.store.rows import read_row, read_rows, read_runs
+from toolkit.store.encoding import Samples, unpack_all
+from toolkit.store.migrating import bring_up_to_date
 from toolkit.store.opening import open_for_reading, plain_errors, store_path
+from toolkit.store.rows import read_row, read_rows, read_runs
 
 __all__ = ["frame", "load", "read_store", "series"]
 
@@ -110,7 +111,7 @@ def series(results_dir: str | Path, key: str) -> dict[str, Samples]:
     if isinstance(row, Damage):
         raise BadStore(f"{path}: {row}")
     try:
-        return {name: unpack(one) for name, one in packed.items()}
+        return unpack_all(packed)
     except ValueError as error:
         raise BadStore(f"{path}: trial {key[:12]}: {error}") from error
 
@@ -167,6 +168,7 @@ def _without_collections() -> Iterator[None]:
 
 @contextmanager
 def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+    bring_up_to_date(path)
     with plain_errors(path, writing=False), closing(open_for_reading(path)) as connection:
         # One transaction, so that a run that is going on changes nothing between two queries.
         connection.execute("BEGIN")

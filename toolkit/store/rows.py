@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, cast
 
-from toolkit.store import Damage, Plan, Row, Run
+from toolkit.store import BadStore, Damage, Plan, Row, Run
 from toolkit.store.encoding import (
     Fingerprint,
     Packed,
@@ -19,7 +19,7 @@ from toolkit.store.encoding import (
 )
 from toolkit.store.schema import RUN_CELLS, TRIAL_CELLS
 
-__all__ = ["LEVEL_KINDS", "METRIC_KINDS", "read_row", "read_rows", "read_runs"]
+__all__ = ["LEVEL_KINDS", "METRIC_KINDS", "read_row", "read_rows", "read_runs", "read_series"]
 
 LEVEL_KINDS = (bool, int, float, str)
 METRIC_KINDS = (bool, int, float)
@@ -34,10 +34,11 @@ _TRIAL_TYPES = tuple(
     for exit_code in (int, _NONE)
 )
 
-_SELECT_RUN = f"SELECT {', '.join(RUN_CELLS)}, digest FROM run"
-_SELECT_TRIAL = f"SELECT id, {', '.join(TRIAL_CELLS)}, digest FROM trial"
+_SELECT_RUN = f"SELECT length(description) + length(plans), {', '.join(RUN_CELLS)}, digest FROM run"
+_TRIAL_LENGTH = " + ".join(f"length({name})" for name in ("message", *_LEVELS, "metrics"))
+_SELECT_TRIAL = f"SELECT {_TRIAL_LENGTH}, id, {', '.join(TRIAL_CELLS)}, digest FROM trial"
 _SELECT_KEYS = "SELECT id, key FROM trial INDEXED BY sqlite_autoindex_trial_1"
-_SELECT_SERIES = "SELECT trial, name, dtype, count, data FROM series"
+_SELECT_SERIES = "SELECT length(name) + length(data), trial, name, dtype, count, data FROM series"
 
 #: Without a search for the white space that the store never writes.
 _decode = json.JSONDecoder().raw_decode
@@ -48,7 +49,7 @@ _Known = dict[str, Mapping[str, Any]]
 
 def read_runs(connection: sqlite3.Connection) -> Iterator[Run | Damage]:
     """Yield every run in the order in which they began, or what is wrong with it."""
-    for *cells, digest in connection.execute(f"{_SELECT_RUN} ORDER BY id"):
+    for _, *cells, digest in _within(connection, f"{_SELECT_RUN} ORDER BY id"):
         run_id, started_at, ended_at, description, plans = cells
         try:
             _check(cells, {}, digest, _RUN_TYPES)
@@ -76,11 +77,11 @@ def read_rows(connection: sqlite3.Connection) -> Iterator[Row | Damage]:
     The bytes of every series are read, one at a time: the digest of a trial covers them.
     """
     fingerprints: defaultdict[object, dict[str, Fingerprint]] = defaultdict(dict)
-    for key, name, dtype, count, data in connection.execute(_SELECT_SERIES):
+    for _, key, name, dtype, count, data in _within(connection, _SELECT_SERIES):
         fingerprints[key][name] = fingerprint_of(dtype, count, data if type(data) is bytes else b"")
     known: _Known = {}
     seen = set()
-    for row_id, *cells in connection.execute(f"{_SELECT_TRIAL} ORDER BY id"):
+    for _, row_id, *cells in _within(connection, f"{_SELECT_TRIAL} ORDER BY id"):
         seen.add(row_id)
         yield _row(cells, fingerprints.get(cells[0], {}), known)
     # A page that has lost rows looks whole; the index of keys lies on other pages.
@@ -91,13 +92,38 @@ def read_rows(connection: sqlite3.Connection) -> Iterator[Row | Damage]:
 
 def read_row(connection: sqlite3.Connection, key: str) -> tuple[Row | Damage, dict[str, Packed]] | None:
     """Return one trial, or what is wrong with it, and its series; None when there is no such trial."""
-    stored = connection.execute(f"{_SELECT_TRIAL} WHERE key = ?", (key,)).fetchone()
+    stored = next(_within(connection, f"{_SELECT_TRIAL} WHERE key = ?", key), None)
     if stored is None:
         return None
-    _, *cells = stored
-    found = connection.execute(f"{_SELECT_SERIES} WHERE trial = ? ORDER BY name", (key,))
-    series = {name: _packed(*packed) for _, name, *packed in found}
+    _, _, *cells = stored
+    found = _within(connection, f"{_SELECT_SERIES} WHERE trial = ? ORDER BY name", key)
+    series = {name: _packed(*packed) for _, _, name, *packed in found}
     return _row(cells, {name: packed.fingerprint for name, packed in series.items()}, {}), series
+
+
+def read_series(connection: sqlite3.Connection) -> Iterator[tuple[object, object, Packed]]:
+    """Yield the key of the trial, the name and the bytes of every series, as they lie in the file."""
+    for _, key, name, *packed in _within(connection, _SELECT_SERIES):
+        yield key, name, _packed(*packed)
+
+
+def _within(connection: sqlite3.Connection, query: str, *values: str) -> Iterator[tuple[Any, ...]]:
+    """Yield what a query finds, whose first column is a length: in all no more than the file holds.
+
+    Raises
+    ------
+    BadStore
+        When it is more. A forged file may use the same pages for many cells.
+    """
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
+    left = pages * page_bytes
+    for row in connection.execute(query, values):
+        left -= row[0] or 0
+        if left < 0:
+            _, _, path = connection.execute("PRAGMA database_list").fetchone()
+            raise BadStore(f"{path}: its rows are larger than the file that holds them")
+        yield row
 
 
 def _row(cells: Sequence[Any], fingerprints: Mapping[str, Fingerprint], known: _Known) -> Row | Damage:

@@ -9,7 +9,16 @@ from types import TracebackType
 from typing import Any
 
 from toolkit.store import Row, StoreError
-from toolkit.store.encoding import Packed, canonical_json, check_values, digest_of, pack, without_surrogates
+from toolkit.store.encoding import (
+    Packed,
+    canonical_json,
+    check_total,
+    check_values,
+    digest_of,
+    pack,
+    without_surrogates,
+)
+from toolkit.store.migrating import bring_up_to_date
 from toolkit.store.opening import holding, open_for_writing, plain_errors, refuse_foreign, store_path
 from toolkit.store.rows import LEVEL_KINDS, METRIC_KINDS, read_row
 from toolkit.store.schema import RUN_CELLS, TRIAL_CELLS
@@ -48,6 +57,7 @@ class Writer:
         self.path = store_path(results_dir)
 
     def __enter__(self) -> "Writer":
+        bring_up_to_date(self.path)
         with ExitStack() as opened, plain_errors(self.path, writing=True):
             if self.path.exists():
                 # Before the lock is made beside it: a file that is not ours is left alone.
@@ -201,6 +211,7 @@ def _cells(run_id: int, trial: Trial, outcome: Outcome) -> tuple[object, ...]:
 
 def _packed(outcome: Outcome) -> dict[str, Packed]:
     packed = {}
+    check_total(map(len, outcome.series.values()))
     for name, values in outcome.series.items():
         try:
             packed[without_surrogates(name)] = pack(values)

@@ -1,0 +1,87 @@
+"""An older store made one of this version: after a backup, at one stroke or not at all."""
+
+import os
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+from toolkit.store import migrations, opening, schema
+
+__all__ = ["bring_up_to_date"]
+
+
+def bring_up_to_date(path: Path) -> None:
+    """Give a store of an older version the tables of this one; leave every other file as it is.
+
+    The old file is kept beside it as ``results.db.version-N``.
+
+    Raises
+    ------
+    BadStore
+        When the file does not have the tables of the version that it claims. It is left as it was.
+    StoreLocked
+        When another run holds the store.
+    StoreUnwritable
+        When the disk is full or may not be written to. The store is left as it was.
+    """
+    with opening.plain_errors(path, writing=True):
+        version = opening.version_of(path) if path.is_file() else None
+        if version is None or not _is_older(version):
+            return
+        steps = [_step(number) for number in range(version, schema.VERSION)]
+        # Before the lock is made beside it: a file that is not ours is left alone.
+        with opening.looking_at(path) as connection:
+            opening.check_tables(connection, path, version, steps[0].TABLES)
+        with opening.holding(path), closing(opening.connect(path, "rw")) as connection:
+            opening.bound(connection, path)
+            _migrate(connection, path, version, steps)
+
+
+def _is_older(version: int) -> bool:
+    return 0 < version < schema.VERSION
+
+
+def _migrate(connection: sqlite3.Connection, path: Path, version: int, steps: Sequence[ModuleType]) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        (found,) = connection.execute("PRAGMA user_version").fetchone()
+        if not _is_older(found):
+            # Another process has done it meanwhile.
+            connection.execute("ROLLBACK")
+            return
+        opening.check_tables(connection, path, version, steps[0].TABLES)
+        _back_up(path, path.with_name(f"{path.name}.version-{version}"))
+        for step in steps:
+            step.migrate(connection)
+        connection.execute(f"PRAGMA user_version = {schema.VERSION}")
+        opening.check_tables(connection, path, schema.VERSION, schema.TABLES)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _step(version: int) -> ModuleType:
+    return import_module(f"{migrations.__name__}.version_{version}")
+
+
+def _back_up(path: Path, backup: Path) -> None:
+    """Copy a store, with what lies in the journal beside it, whole or not at all; keep an earlier copy."""
+    if backup.exists():
+        return
+    part = backup.with_name(f".{backup.name}.{os.getpid()}.part")
+    try:
+        with (
+            closing(opening.connect(path, "ro")) as source,
+            closing(sqlite3.connect(part)) as copy,
+        ):
+            source.backup(copy)
+        with open(part, "rb") as written:
+            os.fsync(written.fileno())
+        os.replace(part, backup)
+    finally:
+        part.unlink(missing_ok=True)
