@@ -48,6 +48,12 @@ def in_place_of(path: Path) -> None:
         (changed("DROP TABLE series"), "does not have the tables"),
         (changed("ALTER TABLE trial ADD COLUMN host TEXT"), "does not have the tables"),
         (changed("CREATE TABLE other (x)"), "does not have the tables"),
+        (
+            changed(
+                "PRAGMA writable_schema = ON; UPDATE sqlite_master SET sql = CAST(sql AS BLOB) WHERE name = 'run'"
+            ),
+            "does not have the tables",
+        ),
         (changed("CREATE INDEX other ON trial (seed)"), "does not have the tables"),
         (changed("CREATE VIEW v AS SELECT * FROM trial"), "does not have the tables"),
         (

@@ -99,6 +99,8 @@ class Results:
         self.factors = tuple(dict.fromkeys((*(name for name in self._declared if name in found), *found)))
         self.constants = tuple(dict.fromkeys(name for row in rows for name in row.constants))
         self._read_series = read_series
+        # A report asks for the same cells again and again: for figures, findings and tables.
+        self._cells: dict[tuple[str, str, tuple[str, ...], str], tuple[Cell, ...]] = {}
         self._levels = {name: self._levels_of(name) for name in (*self.factors, *self.constants)}
         self.varying = tuple(name for name, levels in self._levels.items() if len(levels) > 1)
         self.measures: tuple[Measure, ...] = tuple(
@@ -159,6 +161,18 @@ class Results:
             If trials of different levels would fall into one cell, or a name is no factor or constant.
         """
         names = self.varying if by is None else tuple(by)
+        asked = (metric, measure, names, repr(where))
+        if asked not in self._cells:
+            self._cells[asked] = self._cells_of(metric, measure, names, where)
+        return self._cells[asked]
+
+    def _cells_of(
+        self,
+        metric: str,
+        measure: str,
+        names: tuple[str, ...],
+        where: Mapping[str, Level | Sequence[Level]] | None,
+    ) -> tuple[Cell, ...]:
         self._check_names(names)
         trials: dict[tuple[Level, ...], list[Row]] = {}
         for row in self.trials(measure, where):

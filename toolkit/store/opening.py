@@ -280,7 +280,8 @@ def _statements(connection: sqlite3.Connection) -> list[str]:
         "SELECT sql FROM sqlite_master"
         " WHERE sql IS NOT NULL AND NOT (type = 'table' AND name LIKE 'sqlite_stat_')"
     )
-    return sorted(sql for (sql,) in found)
+    # In a damaged file they need not be texts.
+    return sorted(str(sql) for (sql,) in found)
 
 
 def _check_length(connection: sqlite3.Connection, path: Path) -> None:

@@ -16,6 +16,9 @@ from toolkit.report import Figure, Unit
 from toolkit.report.observers import remark
 from toolkit.report.units import levels_text, number, scale
 
+#: More cannot be told apart on a page.
+MOST_BARS = 40
+
 _WIDTH_INCHES = 5.6
 _LEGEND_CHARACTERS = 78
 _TITLE_CHARACTERS = 66

@@ -9,6 +9,7 @@ from toolkit.analysis.comparison import with_predictions
 from toolkit.analysis.results import Cell, Results
 from toolkit.report import Figure
 from toolkit.report.charts._canvas import (
+    MOST_BARS,
     array_bytes_of,
     bar_rows,
     beside_bar,
@@ -22,8 +23,6 @@ from toolkit.report.charts._canvas import (
 from toolkit.report.style import INK, PREDICTED_BAR, SERIES
 from toolkit.report.units import estimate_text, text, unit_of, words_of
 from toolkit.trials import Level
-
-_MOST_BARS = 40
 
 
 def bars(
@@ -58,7 +57,7 @@ def bars(
     cells = with_predictions(results, metric, measure, by, where)
     if not cells:
         return missing(name, title, caption, f"{measure} trial with {metric} here")
-    drawn = cells[:_MOST_BARS]
+    drawn = cells[:MOST_BARS]
     how = " Narrow: median measured; the line at its end spans the interval."
     if any(predicted is not None for _, predicted in drawn):
         how += " Wide and pale: predicted."

@@ -11,6 +11,7 @@ from toolkit.analysis.comparison import with_predictions
 from toolkit.analysis.results import Cell, Results
 from toolkit.report import Figure
 from toolkit.report.charts._canvas import (
+    MOST_BARS,
     array_bytes_of,
     bar_rows,
     beside_bar,
@@ -68,6 +69,11 @@ def waiting(
         Traced bytes know no allocator: they have no third part.
     by, where : optional
         As in `Results.cells`.
+
+    Returns
+    -------
+    Figure
+        Of at most 40 bars: the caption says how many more cells there are.
     """
     readings = _READINGS[measure]
     cells = with_predictions(results, readings[0], measure, by, where)
@@ -82,9 +88,12 @@ def waiting(
     ]
     if not ends:
         return missing(name, title, caption, f"{measure} trial with {' and '.join(readings)} here")
+    found, ends = len(ends), ends[:MOST_BARS]
     how = " Medians at the end of the workload, split by what makes the bytes go away."
     if any(end.predicted is not None for end in ends):
         how += " Wide and pale: predicted while the result is held."
+    if found > len(ends):
+        how += f" The first {len(ends)} of {found} cells; the table has all."
     return explained(
         name,
         title,
