@@ -6,7 +6,7 @@ export PROFILE RESULTS
 EXPERIMENTS := $(patsubst experiments/%.py,%,$(wildcard experiments/[a-z]*.py))
 
 .DEFAULT_GOAL := help
-.PHONY: help report reference test lint format lock clean distclean FORCE $(EXPERIMENTS)
+.PHONY: help report reference test bench lint format lock clean distclean FORCE $(EXPERIMENTS)
 .SILENT:
 # Trials measure the machine they run on: two runs side by side would measure each other.
 .NOTPARALLEL:
@@ -37,6 +37,9 @@ reference: .venv/installed ## Run every experiment in full, and keep its report 
 
 test: .venv/installed-dev ## Run the tests (ARGS='-k chain', ARGS='-m slow': handed on to pytest)
 	.venv/bin/python -m pytest $(ARGS)
+
+bench: .venv/installed-dev ## Measure what the toolkit costs, some minutes (ARGS=store: that one alone)
+	.venv/bin/python -m benchmarks $(ARGS)
 
 lint: .venv/installed-dev ## Check style, format and types
 	.venv/bin/python -m ruff check .

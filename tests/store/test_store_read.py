@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 import toolkit
 from toolkit.store import BadStore, Contents, DamagedRows, OlderCode, Plan, Row
 from toolkit.store.encoding import Packed, digest_of
-from toolkit.store.read import frame, load, read_store, series
+from toolkit.store.read import finished_keys, frame, load, read_store, series
 from toolkit.store.schema import RUN_CELLS, TRIAL_CELLS
 from toolkit.store.write import Writer
 from toolkit.trials import Outcome, Trial
@@ -286,6 +286,13 @@ def test_every_level_and_metric_has_a_column_of_its_own(levels: set[str], metric
     assert {f"level {name}" for name in levels} <= set(made)
     assert made.count(0.5) == len(metrics)
     assert len(made) == 11 + len(levels) + len(metrics)
+
+
+def test_the_keys_are_listed_without_the_rows(filled: Path) -> None:
+    rewrite(filled, "UPDATE trial SET seed = 8 WHERE replicate = 2")
+    contents = read_store(filled)
+    assert finished_keys(filled) == contents.finished_keys(retry_failed=False)
+    assert len(finished_keys(filled)) == 6 and len(contents.rows) == 5
 
 
 def test_failed_trials_tell_how(filled: Path) -> None:

@@ -14,9 +14,9 @@ from toolkit.store import BadStore, Contents, Damage, DamagedRows, OlderCode, Pl
 from toolkit.store.encoding import Samples, unpack_all
 from toolkit.store.migrating import bring_up_to_date
 from toolkit.store.opening import open_for_reading, plain_errors, store_path
-from toolkit.store.rows import read_row, read_rows, read_runs
+from toolkit.store.rows import read_keys, read_row, read_rows, read_runs
 
-__all__ = ["frame", "load", "read_store", "series"]
+__all__ = ["finished_keys", "frame", "load", "read_store", "series"]
 
 #: The columns that every frame has: before the levels, before the metrics, and after them.
 _FIRST = {"experiment": "string"}
@@ -90,6 +90,18 @@ def read_store(results_dir: str | Path) -> Contents:
         plans=plans,
         left_out=tuple(row for row in rows if row.code_digest != newest[row.experiment]),
     )
+
+
+def finished_keys(results_dir: str | Path) -> set[str]:
+    """Return the keys of all trials that the store holds, be they whole or not, without reading their rows.
+
+    Raises
+    ------
+    BadStore
+        As `read_store` does, but for damage that lies in the rows.
+    """
+    with _without_collections(), _reading(store_path(results_dir)) as connection:
+        return read_keys(connection)
 
 
 def series(results_dir: str | Path, key: str) -> dict[str, Samples]:

@@ -19,7 +19,7 @@ from toolkit.store.encoding import (
 )
 from toolkit.store.schema import RUN_CELLS, TRIAL_CELLS
 
-__all__ = ["LEVEL_KINDS", "METRIC_KINDS", "read_row", "read_rows", "read_runs", "read_series"]
+__all__ = ["LEVEL_KINDS", "METRIC_KINDS", "read_keys", "read_row", "read_rows", "read_runs", "read_series"]
 
 LEVEL_KINDS = (bool, int, float, str)
 METRIC_KINDS = (bool, int, float)
@@ -88,6 +88,11 @@ def read_rows(connection: sqlite3.Connection) -> Iterator[Row | Damage]:
     for row_id, key in connection.execute(_SELECT_KEYS):
         if row_id not in seen:
             yield Damage(table="trial", name=one_line(str(key)), reason="has gone")
+
+
+def read_keys(connection: sqlite3.Connection) -> set[str]:
+    """Return the key of every trial, from the index, which is a small part of the file."""
+    return {str(key) for _, key in connection.execute(_SELECT_KEYS)}
 
 
 def read_row(connection: sqlite3.Connection, key: str) -> tuple[Row | Damage, dict[str, Packed]] | None:

@@ -1,0 +1,74 @@
+"""What the toolkit costs, measured on this machine: `make bench`.
+
+Each module of this folder is a benchmark, and its docstring's first line says of what. Its function ``measure``
+yields readings as it takes them. Comparisons are made in one interleaved run, by `seconds_of`: figures of two runs
+differ by what else the machine did meanwhile.
+"""
+
+import gc
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """One figure of a benchmark.
+
+    Attributes
+    ----------
+    name : str
+        What was measured.
+    value : float
+    unit : str
+        Such as "s", "MiB" or "×".
+    at_most : float or None
+        The target, in the same unit; None where there is none.
+    """
+
+    name: str
+    value: float
+    unit: str
+    at_most: float | None = None
+
+    @property
+    def is_met(self) -> bool:
+        """Whether the reading is no more than its target."""
+        return self.at_most is None or self.value <= self.at_most
+
+    def __str__(self) -> str:
+        told = f"{self.name:<58} {self.value:>10.3g} {self.unit:<4}"
+        if self.at_most is None:
+            return told.rstrip()
+        return f"{told} at most {self.at_most:g}{'' if self.is_met else '  MISSED'}"
+
+
+class Benchmark(Protocol):
+    """A module of this folder."""
+
+    @staticmethod
+    def measure() -> Iterator[Reading]:
+        """Yield the readings, each as soon as it is taken."""
+
+
+def seconds_of(candidates: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """Return the median time of each candidate, in seconds, over rounds that run each of them once in turn.
+
+    The collector is off meanwhile and runs between them: its pauses belong to none of them.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in candidates}
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        for _ in range(rounds):
+            for name, run in candidates.items():
+                gc.collect()
+                began = time.perf_counter()
+                run()
+                seconds[name].append(time.perf_counter() - began)
+    finally:
+        if enabled:
+            gc.enable()
+    return {name: statistics.median(taken) for name, taken in seconds.items()}
