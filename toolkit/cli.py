@@ -311,7 +311,8 @@ def _verify(results_dir: Path) -> int:
     for problem in verified.problems:
         click.echo(problem)
     click.echo(
-        f"{verified.runs} runs, {verified.trials} trials and {verified.series} series are whole; "
+        f"{verified.runs} runs, {verified.trials} trials, {verified.attempts} earlier attempts and "
+        f"{verified.series} series are whole; "
         f"problems: {len(verified.problems) or 'none'}"
     )
     return _DAMAGED if verified.problems else 0

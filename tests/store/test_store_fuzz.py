@@ -25,7 +25,7 @@ from toolkit.store.write import Writer
 Mutation: TypeAlias = Callable[[bytearray], None]
 
 #: Inputs of a test: the full suite has some fourteen thousand in all.
-FEW, MANY = 150, 4000
+FEW, MANY = 200, 4000
 THOROUGH = [FEW, pytest.param(MANY, marks=pytest.mark.slow)]
 SETTINGS: dict[str, Any] = {
     "deadline": None,
@@ -82,10 +82,11 @@ def cut(place: float) -> Mutation:
     return mutate
 
 
-PLACES = st.floats(0, 1, exclude_max=True)
+#: Most of what hits the first page, which holds the schema, is refused: the others have rows.
+PLACES = st.floats(0, 1, exclude_max=True) | st.floats(0.125, 1, exclude_max=True)
 #: The first bytes of a file, and those of its pages, decide how SQLite reads the others.
 HEADERS = st.builds(
-    lambda page, offset: (4096 * page + offset) / 28_672, st.integers(0, 6), st.integers(0, 119)
+    lambda page, offset: (4096 * page + offset) / 32_768, st.integers(0, 7), st.integers(0, 119)
 ).filter(lambda place: place < 1)
 MUTATIONS = st.lists(
     st.one_of(
@@ -96,7 +97,7 @@ MUTATIONS = st.lists(
         st.builds(cut, PLACES),
     ),
     min_size=1,
-    max_size=6,
+    max_size=4,
 )
 
 
@@ -134,7 +135,7 @@ def test_mutated_bytes_end_in_whole_rows_or_in_one_line(filled: Path, examples: 
     before, content = read_store(filled), (filled / "results.db").read_bytes()
     ends: Counter[str] = Counter()
 
-    @settings(max_examples=examples, **SETTINGS)
+    @settings(max_examples=examples, derandomize=examples < 1000, **SETTINGS)
     @given(MUTATIONS)
     def mutated(mutations: list[Mutation]) -> None:
         changed = bytearray(content)
@@ -200,7 +201,7 @@ CELLS = st.one_of(
 
 @pytest.mark.parametrize("examples", [FEW // 3, pytest.param(MANY // 4, marks=pytest.mark.slow)])
 def test_forged_cells_under_true_digests_are_read_or_left_out(filled: Path, examples: int) -> None:
-    @settings(max_examples=examples, **SETTINGS)
+    @settings(max_examples=examples, derandomize=examples < 1000, **SETTINGS)
     @given(st.sampled_from(TRIAL_CELLS[1:]), CELLS, st.sampled_from(RUN_CELLS[1:]), CELLS)
     def forged(trial_cell: str, one: Any, run_cell: str, other: Any) -> None:
         with closing(sqlite3.connect(filled / "results.db", isolation_level=None)) as connection:
@@ -241,7 +242,7 @@ def test_no_bytes_of_a_series_do_harm(examples: int) -> None:
     kinds = st.sampled_from(["int64", "float64", "object", "", None, 3, b"int64"])
     counts = st.one_of(st.integers(-3, 40), st.integers(), st.floats(), st.none(), st.text())
 
-    @settings(max_examples=examples, **SETTINGS)
+    @settings(max_examples=examples, derandomize=examples < 1000, **SETTINGS)
     @given(kinds, counts, st.binary() | st.binary().map(zlib.compress))
     def unpacked(dtype: Any, count: Any, data: bytes) -> None:
         try:

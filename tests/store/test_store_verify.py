@@ -31,7 +31,7 @@ def rewrite(results: Path, *statements: str) -> None:
 
 
 def test_a_whole_store_has_its_counts(filled: Path) -> None:
-    assert verify(filled) == Verified(runs=1, trials=6, series=12, problems=())
+    assert verify(filled) == Verified(runs=1, trials=6, attempts=0, series=12, problems=())
 
 
 def test_every_damaged_row_has_a_line(filled: Path, make_trial: MakeTrial) -> None:
@@ -178,13 +178,16 @@ def command(results: Path) -> tuple[int, list[str]]:
 
 
 def test_the_command_ends_with_0_or_65(filled: Path, make_trial: MakeTrial) -> None:
-    assert command(filled) == (0, ["1 runs, 6 trials and 12 series are whole; problems: none"])
+    assert command(filled) == (
+        0,
+        ["1 runs, 6 trials, 0 earlier attempts and 12 series are whole; problems: none"],
+    )
     rewrite(filled, "UPDATE trial SET seed = 8 WHERE replicate = 1")
     assert command(filled) == (
         65,
         [
             f"trial {make_trial(1).key[:12]} is not what was written",
-            "1 runs, 5 trials and 12 series are whole; problems: 1",
+            "1 runs, 5 trials, 0 earlier attempts and 12 series are whole; problems: 1",
         ],
     )
 

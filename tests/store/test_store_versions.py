@@ -15,6 +15,7 @@ from typing import TypeAlias
 import pytest
 
 from toolkit.store import BadStore, migrating, schema
+from toolkit.store.opening import version_of
 from toolkit.store.read import read_store, series
 from toolkit.store.verify import verify
 from toolkit.store.write import Writer
@@ -36,6 +37,7 @@ def test_every_version_has_its_golden_file() -> None:
 
 
 def test_every_version_loads_whole(golden: Path) -> None:
+    of_version = version_of(golden / "results.db")
     contents = read_store(golden)
     assert not contents.damaged and verify(golden).problems == ()
     assert [(run.id, run.started_at, run.ended_at) for run in contents.runs] == [
@@ -52,6 +54,8 @@ def test_every_version_loads_whole(golden: Path) -> None:
     assert (second.run, second.measure, second.replicate, second.seed) == (2, "resident", 1, 7)
     assert (second.started_at, second.elapsed_seconds) == (1.7e9 + 1, 1.25)
     assert (failed.status, failed.exit_code, failed.message) == ("crash", -11, "Segmentation fault")
+    tried = [(one.key, one.run, one.status, one.exit_code, one.message) for one in contents.attempts]
+    assert tried == ([] if of_version == 1 else [(second.key, 2, "crash", -11, "Segmentation fault")])
     found = {name: values.tolist() for name, values in series(golden, second.key).items()}
     assert found == {"rss_bytes": [4096, 8192, 4096], "position_seconds": [0.0, 0.1, 0.25]}
 
@@ -64,7 +68,7 @@ def test_a_run_goes_on_in_every_version(golden: Path) -> None:
 
 def test_the_golden_file_is_what_the_present_code_writes(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", WRITE, str(GOLDEN), str(tmp_path)], check=True)
-    for table in ("run", "trial", "series"):
+    for table in ("run", "trial", "series", "attempt"):
         with (
             closing(sqlite3.connect(tmp_path / "results.db")) as new,
             closing(
@@ -86,6 +90,7 @@ make.write(Path(sys.argv[2]))
 NEXT = """
 from types import SimpleNamespace
 from toolkit.store import migrating, schema
+from toolkit.store.opening import version_of
 from toolkit.store.read import read_store
 
 def migrate(connection):
@@ -179,6 +184,7 @@ def test_a_backup_that_does_not_fit_leaves_the_store_as_it_was(
     script = (
         """
 import shutil
+from toolkit.store.opening import version_of
 from toolkit.store.read import read_store
 kept = results.with_name("kept")
 shutil.copytree(results, kept)

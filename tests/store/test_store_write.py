@@ -15,7 +15,7 @@ from typing import TypeAlias
 import numpy as np
 import pytest
 
-from toolkit.store import BadStore, StoreLocked, StoreUnwritable, opening
+from toolkit.store import BadStore, StoreLocked, StoreUnwritable, opening, schema
 from toolkit.store.read import load, read_store, series
 from toolkit.store.schema import APPLICATION_ID
 from toolkit.store.write import Writer
@@ -479,7 +479,7 @@ def of_a_newer_version(path: Path) -> None:
     with Writer(path.parent):
         pass
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA user_version = 2")
+        connection.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
 
 
 def with_a_trigger(path: Path) -> None:
@@ -496,7 +496,7 @@ def no_database(path: Path) -> None:
 def forged_with_its_journal_beside_it(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute("PRAGMA user_version = 1")
+        connection.execute("PRAGMA user_version = 2")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("CREATE TABLE trial (key)")
 

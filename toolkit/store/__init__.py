@@ -1,10 +1,12 @@
 """What the store hands out, and how it fails."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from toolkit.trials import Level
+from toolkit.trials.retrying import may_try_again
 
 
 class StoreError(Exception):
@@ -119,15 +121,39 @@ class Run:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Attempt:
+    """An earlier attempt at a trial, which failed: the row of the trial tells of the last one.
+
+    Attributes
+    ----------
+    id : int
+        Counts up from 1, in the order in which attempts were superseded.
+    key : str
+        Of the trial.
+    run, status, exit_code, message, started_at, elapsed_seconds
+        As the row of the trial had them.
+    """
+
+    id: int
+    key: str
+    run: int
+    status: str
+    exit_code: int | None
+    message: str
+    started_at: float
+    elapsed_seconds: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Damage:
     """A row that no longer is what was written, or never was what the store writes.
 
     Attributes
     ----------
-    table : {"run", "trial"}
+    table : {"run", "trial", "attempt"}
         Where it lies.
     name : str
-        The number of the run, or the key of the trial: as far as it can be trusted.
+        The number of the run or attempt, or the key of the trial: as far as it can be trusted.
     reason : str
         What is wrong with it.
     """
@@ -156,6 +182,8 @@ class Contents:
         The last one of each experiment: its code is the newest, whenever trials of it ran.
     left_out : tuple of Row
         Whole trials of other code than the newest, in the order of `rows`.
+    attempts : tuple of Attempt
+        Earlier ones at trials, in their order.
     """
 
     runs: tuple[Run, ...]
@@ -163,11 +191,19 @@ class Contents:
     damaged: tuple[Damage, ...]
     plans: Mapping[str, Plan]
     left_out: tuple[Row, ...]
+    attempts: tuple[Attempt, ...] = ()
 
     @property
     def failed(self) -> tuple[Row, ...]:
         """The trials that did not end well."""
         return tuple(row for row in self.rows if row.status != "ok")
+
+    @property
+    def attempt_counts(self) -> Counter[str]:
+        """How often each trial was tried, by key; 0 where it never was."""
+        return Counter(
+            [*(one.key for one in self.attempts), *(row.key for row in (*self.rows, *self.left_out))]
+        )
 
     def finished_keys(self, *, retry_failed: bool) -> set[str]:
         """Return the keys of the trials, of any code, that need not run again.
@@ -175,10 +211,13 @@ class Contents:
         Parameters
         ----------
         retry_failed : bool
-            False: every trial in the store; a failure is a result too. True: only those that ended as "ok" and
-            whose row is whole.
+            False: every trial in the store; a failure is a result too, but for one that says nothing of the trial
+            and has not been tried again often enough. True: only those that ended as "ok" and whose row is whole.
         """
         rows = (*self.rows, *self.left_out)
         if retry_failed:
             return {row.key for row in rows if row.status == "ok"}
-        return {row.key for row in rows} | {one.name for one in self.damaged if one.table == "trial"}
+        tried = self.attempt_counts
+        return {row.key for row in rows if not may_try_again(row.status, tried[row.key])} | {
+            one.name for one in self.damaged if one.table == "trial"
+        }

@@ -10,11 +10,11 @@ from typing import Any
 
 import pandas as pd
 
-from toolkit.store import BadStore, Contents, Damage, DamagedRows, OlderCode, Plan, Row, Run
+from toolkit.store import Attempt, BadStore, Contents, Damage, DamagedRows, OlderCode, Plan, Row, Run
 from toolkit.store.encoding import Samples, unpack_all
 from toolkit.store.migrating import bring_up_to_date
 from toolkit.store.opening import open_for_reading, plain_errors, store_path
-from toolkit.store.rows import read_keys, read_row, read_rows, read_runs
+from toolkit.store.rows import read_attempts, read_finished_keys, read_row, read_rows, read_runs
 
 __all__ = ["finished_keys", "frame", "load", "read_store", "series"]
 
@@ -78,7 +78,7 @@ def read_store(results_dir: str | Path) -> Contents:
         When the file is missing, damaged as a whole, foreign or of a newer version.
     """
     with _without_collections(), _reading(store_path(results_dir)) as connection:
-        found = [*read_runs(connection), *read_rows(connection)]
+        found = [*read_runs(connection), *read_rows(connection), *read_attempts(connection)]
     runs = tuple(one for one in found if isinstance(one, Run))
     rows = _sorted(one for one in found if isinstance(one, Row))
     plans = _last_plans(runs, rows)
@@ -89,19 +89,22 @@ def read_store(results_dir: str | Path) -> Contents:
         damaged=tuple(one for one in found if isinstance(one, Damage)),
         plans=plans,
         left_out=tuple(row for row in rows if row.code_digest != newest[row.experiment]),
+        attempts=tuple(one for one in found if isinstance(one, Attempt)),
     )
 
 
 def finished_keys(results_dir: str | Path) -> set[str]:
-    """Return the keys of all trials that the store holds, be they whole or not, without reading their rows.
+    """Return what `Contents.finished_keys` does of failures that are not to be retried, in a tenth of the time.
+
+    Rows are taken at their word: no digest is looked at.
 
     Raises
     ------
     BadStore
-        As `read_store` does, but for damage that lies in the rows.
+        As `read_store` does.
     """
     with _without_collections(), _reading(store_path(results_dir)) as connection:
-        return read_keys(connection)
+        return read_finished_keys(connection)
 
 
 def series(results_dir: str | Path, key: str) -> dict[str, Samples]:

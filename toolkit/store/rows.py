@@ -2,12 +2,12 @@
 
 import json
 import sqlite3
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, cast
 
-from toolkit.store import BadStore, Damage, Plan, Row, Run
+from toolkit.store import Attempt, BadStore, Damage, Plan, Row, Run
 from toolkit.store.encoding import (
     Fingerprint,
     Packed,
@@ -17,9 +17,19 @@ from toolkit.store.encoding import (
     one_line,
     without_surrogates,
 )
-from toolkit.store.schema import RUN_CELLS, TRIAL_CELLS
+from toolkit.store.schema import ATTEMPT_CELLS, RUN_CELLS, TRIAL_CELLS
+from toolkit.trials.retrying import may_try_again
 
-__all__ = ["LEVEL_KINDS", "METRIC_KINDS", "read_keys", "read_row", "read_rows", "read_runs", "read_series"]
+__all__ = [
+    "LEVEL_KINDS",
+    "METRIC_KINDS",
+    "read_attempts",
+    "read_finished_keys",
+    "read_row",
+    "read_rows",
+    "read_runs",
+    "read_series",
+]
 
 LEVEL_KINDS = (bool, int, float, str)
 METRIC_KINDS = (bool, int, float)
@@ -27,18 +37,23 @@ METRIC_KINDS = (bool, int, float)
 _LEVELS = ("factors", "constants", "conditions")
 
 _NONE = type(None)
-#: The types that `RUN_CELLS` and `TRIAL_CELLS` can have: a run may have no end, a trial no exit code.
+#: The types that cells can have: a run may have no end, a trial and an attempt no exit code.
 _RUN_TYPES = ((int, float, float, str, str), (int, float, _NONE, str, str))
 _TRIAL_TYPES = tuple(
     (str, int, str, str, int, int, str, exit_code, str, str, str, str, str, str, float, float)
     for exit_code in (int, _NONE)
 )
+_ATTEMPT_TYPES = tuple((int, str, int, str, exit_code, str, float, float) for exit_code in (int, _NONE))
 
 _SELECT_RUN = f"SELECT length(description) + length(plans), {', '.join(RUN_CELLS)}, digest FROM run"
 _TRIAL_LENGTH = " + ".join(f"length({name})" for name in ("message", *_LEVELS, "metrics"))
 _SELECT_TRIAL = f"SELECT {_TRIAL_LENGTH}, id, {', '.join(TRIAL_CELLS)}, digest FROM trial"
+_SELECT_ATTEMPT = f"SELECT length(message), {', '.join(ATTEMPT_CELLS)}, digest FROM attempt"
 _SELECT_KEYS = "SELECT id, key FROM trial INDEXED BY sqlite_autoindex_trial_1"
 _SELECT_SERIES = "SELECT length(name) + length(data), trial, name, dtype, count, data FROM series"
+
+#: What fields are called that have another name than their column.
+_FIELDS = {"trial": "key"}
 
 #: Without a search for the white space that the store never writes.
 _decode = json.JSONDecoder().raw_decode
@@ -90,9 +105,26 @@ def read_rows(connection: sqlite3.Connection) -> Iterator[Row | Damage]:
             yield Damage(table="trial", name=one_line(str(key)), reason="has gone")
 
 
-def read_keys(connection: sqlite3.Connection) -> set[str]:
-    """Return the key of every trial, from the index, which is a small part of the file."""
-    return {str(key) for _, key in connection.execute(_SELECT_KEYS)}
+def read_attempts(connection: sqlite3.Connection) -> Iterator[Attempt | Damage]:
+    """Yield every earlier attempt in the order in which they were superseded, or what is wrong with it."""
+    for _, *cells, digest in _within(connection, f"{_SELECT_ATTEMPT} ORDER BY id"):
+        try:
+            _check(cells, {}, digest, _ATTEMPT_TYPES)
+            yield Attempt(
+                **{_FIELDS.get(name, name): cell for name, cell in zip(ATTEMPT_CELLS, cells, strict=True)}
+            )
+        except (TypeError, ValueError) as error:
+            yield Damage(table="attempt", name=one_line(str(cells[0])), reason=one_line(str(error)))
+
+
+def read_finished_keys(connection: sqlite3.Connection) -> set[str]:
+    """Return the keys of the trials that need not run again, as the file tells, without a look at their digests."""
+    attempts = Counter(str(key) for (key,) in connection.execute("SELECT trial FROM attempt"))
+    return {
+        str(key)
+        for key, status in connection.execute("SELECT key, status FROM trial")
+        if not may_try_again(str(status), attempts[key] + 1)
+    }
 
 
 def read_row(connection: sqlite3.Connection, key: str) -> tuple[Row | Damage, dict[str, Packed]] | None:

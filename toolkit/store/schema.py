@@ -1,11 +1,11 @@
 """The tables of a store."""
 
-__all__ = ["APPLICATION_ID", "RUN_CELLS", "TABLES", "TRIAL_CELLS", "VERSION"]
+__all__ = ["APPLICATION_ID", "ATTEMPT_CELLS", "RUN_CELLS", "TABLES", "TRIAL_CELLS", "VERSION"]
 
 #: "agmt" in ASCII: it stands at byte 68 of the file, where `file` and other tools look for it.
 APPLICATION_ID = 0x61676D74
 #: Counts up with every change of the tables; `migrations` holds the way from each to the next.
-VERSION = 1
+VERSION = 2
 
 TABLES = (
     """\
@@ -47,6 +47,18 @@ CREATE TABLE series (
     data BLOB NOT NULL,
     PRIMARY KEY (trial, name)
 )""",
+    """\
+CREATE TABLE attempt (
+    id INTEGER PRIMARY KEY,
+    trial TEXT NOT NULL,
+    run INTEGER NOT NULL REFERENCES run (id),
+    status TEXT NOT NULL,
+    exit_code INTEGER,
+    message TEXT NOT NULL,
+    started_at REAL NOT NULL,
+    elapsed_seconds REAL NOT NULL,
+    digest TEXT NOT NULL
+)""",
 )
 
 #: What the digest of a row is taken over, in this order.
@@ -69,3 +81,4 @@ TRIAL_CELLS = (
     "started_at",
     "elapsed_seconds",
 )
+ATTEMPT_CELLS = ("id", "trial", "run", "status", "exit_code", "message", "started_at", "elapsed_seconds")

@@ -6,11 +6,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolkit.store import Damage, Row, Run
+from toolkit.store import Attempt, Damage, Row, Run
 from toolkit.store.encoding import Packed, one_line, unpack
 from toolkit.store.migrating import bring_up_to_date
 from toolkit.store.opening import open_for_reading, plain_errors, store_path
-from toolkit.store.rows import read_rows, read_runs, read_series
+from toolkit.store.rows import read_attempts, read_rows, read_runs, read_series
 
 __all__ = ["Verified", "verify"]
 
@@ -24,20 +24,21 @@ class Verified:
 
     Attributes
     ----------
-    runs, trials, series : int
-        How many are whole.
+    runs, trials, attempts, series : int
+        How many are whole; of attempts, those that later ones superseded.
     problems : tuple of str
         One line for each damaged row, and for each of SQLite's complaints about the file.
     """
 
     runs: int
     trials: int
+    attempts: int
     series: int
     problems: tuple[str, ...]
 
 
 def verify(results_dir: str | Path) -> Verified:
-    """Check the file as SQLite does, the digest of every run and trial, and that every series unpacks.
+    """Check the file as SQLite does, the digest of every run, trial and attempt, and that every series unpacks.
 
     Nothing of it is kept in memory but the problems.
 
@@ -59,8 +60,9 @@ def verify(results_dir: str | Path) -> Verified:
         problems = list(_complaints(connection))
         runs = _count(read_runs(connection), problems)
         trials = _count(read_rows(connection), problems)
+        attempts = _count(read_attempts(connection), problems)
         series = _count(_series(connection), problems)
-    return Verified(runs=runs, trials=trials, series=series, problems=tuple(problems))
+    return Verified(runs=runs, trials=trials, attempts=attempts, series=series, problems=tuple(problems))
 
 
 def _complaints(connection: sqlite3.Connection) -> Iterator[str]:
@@ -69,7 +71,7 @@ def _complaints(connection: sqlite3.Connection) -> Iterator[str]:
             yield from (f"file: {one_line(line)}" for line in str(told).splitlines())
 
 
-def _count(found: Iterable[Run | Row | Packed | Damage], problems: list[str]) -> int:
+def _count(found: Iterable[Run | Row | Attempt | Packed | Damage], problems: list[str]) -> int:
     """Return how many rows are whole, and add a line for each of the others."""
     whole = 0
     for one in found:

@@ -21,13 +21,16 @@ from toolkit.store.encoding import (
 from toolkit.store.migrating import bring_up_to_date
 from toolkit.store.opening import holding, open_for_writing, plain_errors, refuse_foreign, store_path
 from toolkit.store.rows import LEVEL_KINDS, METRIC_KINDS, read_row
-from toolkit.store.schema import RUN_CELLS, TRIAL_CELLS
+from toolkit.store.schema import ATTEMPT_CELLS, RUN_CELLS, TRIAL_CELLS
 from toolkit.trials import Outcome, Trial
 
 __all__ = ["Writer"]
 
 _INSERT_RUN = f"INSERT INTO run ({', '.join(RUN_CELLS)}, digest) VALUES ({'?, ' * len(RUN_CELLS)}?)"
 _INSERT_TRIAL = f"INSERT INTO trial ({', '.join(TRIAL_CELLS)}, digest) VALUES ({'?, ' * len(TRIAL_CELLS)}?)"
+_INSERT_ATTEMPT = (
+    f"INSERT INTO attempt ({', '.join(ATTEMPT_CELLS)}, digest) VALUES ({'?, ' * len(ATTEMPT_CELLS)}?)"
+)
 _INSERT_SERIES = "INSERT INTO series (trial, name, dtype, count, data) VALUES (?, ?, ?, ?, ?)"
 
 
@@ -117,7 +120,7 @@ class Writer:
     def add(self, run_id: int, trial: Trial, outcome: Outcome) -> None:
         """Store what came of a trial, in place of an earlier failure or a damaged row of the same trial.
 
-        A trial that is stored as "ok" stays as it is.
+        A trial that is stored as "ok" stays as it is. An earlier failure stays as an attempt, for good.
 
         Raises
         ------
@@ -130,8 +133,10 @@ class Writer:
         digest = digest_of(cells, {name: packed.fingerprint for name, packed in series.items()})
         with self._transaction():
             stored = read_row(self._connection, trial.key)
-            if stored is not None and isinstance(stored[0], Row) and stored[0].status == "ok":
-                return
+            if stored is not None and isinstance(stored[0], Row):
+                if stored[0].status == "ok":
+                    return
+                self._keep(stored[0])
             self._connection.execute("DELETE FROM series WHERE trial = ?", (trial.key,))
             self._connection.execute("DELETE FROM trial WHERE key = ?", (trial.key,))
             self._connection.execute(_INSERT_TRIAL, (*cells, digest))
@@ -139,6 +144,21 @@ class Writer:
                 _INSERT_SERIES,
                 [(trial.key, name, one.dtype, one.count, one.data) for name, one in series.items()],
             )
+
+    def _keep(self, row: Row) -> None:
+        """Keep what a row tells of an attempt that another one supersedes."""
+        (last,) = self._connection.execute("SELECT coalesce(max(id), 0) FROM attempt").fetchone()
+        cells = (
+            last + 1,
+            row.key,
+            row.run,
+            row.status,
+            row.exit_code,
+            row.message,
+            row.started_at,
+            row.elapsed_seconds,
+        )
+        self._connection.execute(_INSERT_ATTEMPT, (*cells, digest_of(cells)))
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -8,7 +8,20 @@ from typing import Literal, TypeAlias
 
 Level: TypeAlias = bool | int | float | str
 Measure: TypeAlias = Literal["resident", "traced", "timed", "ledger", "lines", "profiled"]
-Status: TypeAlias = Literal["ok", "error", "mem-error", "exit", "bad-result", "timeout", "crash", "killed"]
+Status: TypeAlias = Literal[
+    "ok",
+    "error",
+    "mem-error",
+    "mem-limit",
+    "exit",
+    "bad-result",
+    "timeout",
+    "output-limit",
+    "crash",
+    "killed",
+    "oom-kill",
+    "worker-lost",
+]
 
 MEASURES: tuple[Measure, ...] = ("resident", "traced", "timed", "ledger", "lines", "profiled")
 

@@ -46,12 +46,13 @@ def outcome(replicate: int) -> Outcome:
 
 
 def write(folder: Path) -> None:
-    """Write a store with two runs, the second cut off, and trials of two codes, one of which failed."""
+    """Write a store of two runs, the second cut off, and trials of two codes: one failed, one at first."""
     with patch.object(time, "time", lambda: 1_700_000_000.5), Writer(folder) as store:
         run = store.begin_run({"python": "3.11.7", "arguments": ["run"]}, [trial(0, "older")])
         store.add(run, trial(0, "older"), outcome(0))
         store.end_run(run)
         run = store.begin_run({"python": "3.11.7", "load": [0.5, 0.25, 0.125]}, [trial(0)])
+        store.add(run, trial(1), outcome(2))
         for replicate in range(3):
             store.add(run, trial(replicate), outcome(replicate))
 
