@@ -225,6 +225,22 @@ class Method:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Trust:
+    """How far to trust a run.
+
+    Attributes
+    ----------
+    findings : tuple of Finding
+        Whether the store is whole, what failed, how much equal trials differ, on what they ran.
+    tables : tuple of Table
+        The same in numbers; those that have a row.
+    """
+
+    findings: tuple[Finding, ...]
+    tables: tuple[Table, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Document:
     """The whole report, the same for every format.
 
@@ -247,6 +263,7 @@ class Document:
     glossary : tuple of (str, str)
     notes : tuple of str
         What holds for the whole store, such as damaged rows.
+    trust : Trust or None
     """
 
     title: str
@@ -260,6 +277,7 @@ class Document:
     methods: tuple[Method, ...] = ()
     glossary: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = field(default=())
+    trust: Trust | None = None
 
     @property
     def answers(self) -> Mapping[str, tuple[Section, ...]]:

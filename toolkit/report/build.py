@@ -15,7 +15,7 @@ from toolkit.analysis.comparison import Comparison
 from toolkit.analysis.observing import Observed
 from toolkit.analysis.results import Results
 from toolkit.experiment import Experiment
-from toolkit.report import Document, Finding, Format, Section, agreement, facts, omissions, tables
+from toolkit.report import Document, Finding, Format, Section, agreement, facts, omissions, tables, trust
 from toolkit.report.appendix import GLOSSARY, methods
 from toolkit.report.folder import replace_folder
 from toolkit.report.names import unique_stems
@@ -80,7 +80,7 @@ def document(
     """
     contents = read_store(results_dir)
     stems = unique_stems()
-    parts = ("required", "exceptions", "pairs", "answers", "theory", "machine", "methods", "words")
+    parts = ("required", "exceptions", "pairs", "answers", "theory", "machine", "methods", "words", "trust")
     required_stem, exceptions_stem, pairs_stem, *_ = [stems(part) for part in parts]
     found = dict.fromkeys(row.experiment for row in (*contents.rows, *contents.left_out))
     names = [name for name in only or dict.fromkeys((*scripts, *found)) if name in found]
@@ -114,6 +114,7 @@ def document(
         methods=methods(observed),
         glossary=GLOSSARY,
         notes=tuple(f"Left out: {damage}" for damage in contents.damaged),
+        trust=trust.trust(contents, stems),
     )
 
 

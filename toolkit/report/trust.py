@@ -1,0 +1,227 @@
+"""How far to trust a run: what is missing from it, what failed, on what it ran, and how much it wavers."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from toolkit.analysis.noise import noise_floor
+from toolkit.report import Column, Finding, Table, Trust, Value
+from toolkit.report.units import number
+from toolkit.store import Contents, Row, Run
+
+__all__ = ["trust"]
+
+#: What each measure is there for: the noise of a run is that of these.
+_LEADING = {
+    "resident": ("peak_rss_bytes", "resident peak"),
+    "traced": ("peak_traced_bytes", "traced peak"),
+    "timed": ("wall_seconds", "time"),
+}
+#: What makes another machine of one, in the words of a run's description and in those of people.
+_MACHINE = {
+    "cpu": "CPU",
+    "cpu_count": "CPUs",
+    "memory_bytes": "memory",
+    "kernel": "kernel",
+    "libc": "libc",
+    "python": "Python",
+    "numpy": "numpy",
+}
+_UNITS = {"memory_bytes": "bytes", "cpu_count": "count"}
+
+
+def trust(contents: Contents, stems: Callable[[str], str]) -> Trust:
+    """Return what a reader must know of a store before believing its figures.
+
+    Parameters
+    ----------
+    contents : Contents
+        Of the whole store.
+    stems : callable
+        Gives names of files that are unique in the report.
+    """
+    left_out, failures, noise, machines = (
+        _left_out(contents),
+        _failures(contents),
+        _noise(contents.rows),
+        _machines(contents),
+    )
+    tables = (
+        _table("Rows left out", ("table", "row", "why", "rows_count"), left_out, stems("trust-left-out")),
+        _table(
+            "Failed trials and earlier attempts, by kind",
+            ("experiment", "status", "failed_count", "superseded_count", "trials_count"),
+            failures,
+            stems("trust-failures"),
+        ),
+        _table(
+            "Noise floor: what equal trials differ by, at most",
+            ("experiment", "measure", "quantity", "cells_count", "readings_count", "floor_percent"),
+            noise,
+            stems("trust-noise"),
+        ),
+        _table(
+            "Machines",
+            (*_MACHINE, "boots_count", "runs_count", "trials_count"),
+            machines,
+            stems("trust-machines"),
+        ),
+    )
+    return Trust(
+        findings=(
+            _integrity(contents),
+            _failed(contents),
+            _attempted(contents),
+            *_cut_off(contents.runs),
+            _wavering(noise),
+            _alike(machines),
+        ),
+        tables=tuple(table for table in tables if table.rows),
+    )
+
+
+def _integrity(contents: Contents) -> Finding:
+    whole = len(contents.rows) + len(contents.left_out)
+    told = (
+        f"{number(whole, 0)} trials are what was written: the digest of each was checked, its series included"
+    )
+    if not contents.damaged:
+        return Finding(sentence=f"The store is whole. All {told}.", status="confirmed")
+    damaged = Counter(one.table for one in contents.damaged)
+    lost = ", ".join(_count(count, table) for table, count in sorted(damaged.items()))
+    return Finding(sentence=f"Rows of the store are damaged and left out: {lost}. {told}.", status="deviates")
+
+
+def _failed(contents: Contents) -> Finding:
+    total, kinds = len(contents.rows), Counter(row.status for row in contents.failed)
+    if not kinds:
+        return Finding(sentence=f"None of {_count(total, 'trial')} failed.", status="confirmed")
+    told = ", ".join(f"{count} {status}" for status, count in kinds.most_common())
+    return Finding(
+        sentence=f"{kinds.total()} of {_count(total, 'trial')} failed and give no figures: {told}.",
+        status="deviates",
+    )
+
+
+def _attempted(contents: Contents) -> Finding:
+    if not contents.attempts:
+        return Finding(sentence="No trial was tried twice.", status="confirmed")
+    again = {one.key for one in contents.attempts}
+    well = sum(row.key in again and row.status == "ok" for row in (*contents.rows, *contents.left_out))
+    return Finding(
+        sentence=f"{_count(len(again), 'trial')} had to be tried again, after {len(contents.attempts)} failed "
+        f"attempts in all; {well} of them ended well at last."
+    )
+
+
+def _cut_off(runs: Sequence[Run]) -> Iterator[Finding]:
+    if cut_off := [run.id for run in runs if run.ended_at is None]:
+        told = ", ".join(map(str, cut_off))
+        yield Finding(
+            sentence=f"{len(cut_off)} of {_count(len(runs), 'run')} did not come to the end, or goes on: {told}."
+        )
+
+
+def _wavering(noise: Sequence[tuple[Value, ...]]) -> Finding:
+    floors = [row for row in noise if isinstance(row[-1], float)]
+    if not floors:
+        return Finding(sentence="No cell ran twice: how much figures waver is not known.", status="deviates")
+    experiment, _, quantity, _, _, most = max(floors, key=lambda row: float(str(row[-1])))
+    return Finding(
+        sentence=f"Equal trials differ by up to {number(float(str(most)))} %, in the {quantity} of {experiment}: "
+        "no smaller difference there is one."
+    )
+
+
+def _alike(machines: Sequence[tuple[Value, ...]]) -> Finding:
+    if len(machines) == 1:
+        return Finding(sentence="All trials ran on one machine with one set-up.", status="confirmed")
+    if not machines:
+        return Finding(sentence="Where the trials ran is not known.", status="deviates")
+    return Finding(sentence=f"Trials ran on {len(machines)} machines or set-ups.", status="deviates")
+
+
+def _left_out(contents: Contents) -> list[tuple[Value, ...]]:
+    rows: list[tuple[Value, ...]] = [(one.table, one.name, one.reason, 1) for one in contents.damaged]
+    other = Counter(row.experiment for row in contents.left_out)
+    rows += [("trial", name, "of other code than the last run's", count) for name, count in other.items()]
+    apart = Counter(row.experiment for row in contents.rows if contents.plans[row.experiment].differing(row))
+    rows += [
+        ("trial", name, "of other constants than the last run's", count) for name, count in apart.items()
+    ]
+    return rows
+
+
+def _failures(contents: Contents) -> list[tuple[Value, ...]]:
+    experiment_of = {row.key: row.experiment for row in (*contents.rows, *contents.left_out)}
+    failed = Counter((row.experiment, row.status) for row in contents.failed)
+    superseded = Counter(
+        (experiment_of.get(one.key, "of a damaged row"), one.status) for one in contents.attempts
+    )
+    trials = Counter(row.experiment for row in contents.rows)
+    return [
+        (name, status, failed[name, status], superseded[name, status], trials[name])
+        for name, status in sorted({*failed, *superseded})
+    ]
+
+
+def _noise(rows: Sequence[Row]) -> list[tuple[Value, ...]]:
+    cells: defaultdict[tuple[str, str], defaultdict[object, list[float]]] = defaultdict(
+        lambda: defaultdict(list)
+    )
+    # As they ran: the floor compares the first half of a cell's trials with the second.
+    for row in sorted(rows, key=lambda row: row.started_at):
+        metric, _ = _LEADING.get(row.measure, ("", ""))
+        if row.status == "ok" and metric in row.metrics:
+            cell = frozenset((name, repr(level)) for name, level in {**row.constants, **row.factors}.items())
+            cells[row.experiment, row.measure][cell, row.seed].append(row.metrics[metric])
+    table: list[tuple[Value, ...]] = []
+    for (experiment, measure), found in sorted(cells.items()):
+        alike = [readings for readings in found.values() if len(readings) > 1]
+        floor = noise_floor(alike)
+        percent = None if floor is None else 100 * floor
+        table.append((experiment, measure, _LEADING[measure][1], len(alike), sum(map(len, alike)), percent))
+    return table
+
+
+def _machines(contents: Contents) -> list[tuple[Value, ...]]:
+    trials = Counter(row.run for row in contents.rows)
+    alike: dict[tuple[str, ...], list[Run]] = {}
+    for run in contents.runs:
+        if trials[run.id]:
+            alike.setdefault(tuple(repr(run.description.get(name)) for name in _MACHINE), []).append(run)
+    return [
+        (
+            *(_shown(runs[0].description, name) for name in _MACHINE),
+            len({str(run.description.get("boot_id")) for run in runs}),
+            len(runs),
+            sum(trials[run.id] for run in runs),
+        )
+        for runs in alike.values()
+    ]
+
+
+def _shown(description: Mapping[str, Any], name: str) -> Value:
+    value = description.get(name)
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+
+
+def _table(title: str, names: Sequence[str], rows: Sequence[tuple[Value, ...]], stem: str) -> Table:
+    return Table(stem=stem, title=title, columns=tuple(map(_column, names)), rows=tuple(rows))
+
+
+def _column(name: str) -> Column:
+    words, _, unit = name.rpartition("_")
+    if unit == "percent":
+        return Column(heading=words, name=name, unit="percent")
+    if name in _UNITS or unit == "count":
+        return Column(
+            heading=_MACHINE.get(name, words.replace("_", " ")),
+            name=name,
+            unit="bytes" if unit == "bytes" else "count",
+        )
+    return Column(heading=_MACHINE.get(name, name), name=name)
+
+
+def _count(count: int, thing: str) -> str:
+    return f"{number(count, 0)} {thing}{'' if count == 1 else 's'}"
