@@ -72,7 +72,7 @@ class Store:
             replicate=replicate,
             seed=seed,
             deadline_seconds=60.0,
-            code_digest=hashlib.sha256(experiment.encode()).hexdigest(),
+            code_digest=hashlib.sha256(experiment.encode("utf-8", "replace")).hexdigest(),
         )
         self._clock += 1
         values = {name: getattr(made, name) for name in made.__dataclass_fields__} | {

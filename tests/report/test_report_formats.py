@@ -4,12 +4,15 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from toolkit.analysis.statistics import Estimate
 from toolkit.report import Column, Document, Failure, Finding, Method, Picture, Section, Table
 from toolkit.report.formats import csv as csv_format
 from toolkit.report.formats import html, markdown
+from toolkit.report.names import visible
 
 LABELS = [
     "</script><script>alert(1)</script>",
@@ -26,6 +29,13 @@ LABELS = [
     "> quotation",
     "=SUM(A1:A9)",
     "turned\u202eright",
+    "שלום עולם 5",
+    "a سلام | b",
+    "lone \ud800 surrogate",
+    "data:text/html,<script>alert(1)</script>",
+    "<!-- --><![CDATA[<svg onload=alert(1)>",
+    "</style></title></textarea></pre></code></table>",
+    "\x00\x1b[31mred",
     "x" * 300,
 ]
 
@@ -85,7 +95,8 @@ class _Page(HTMLParser):
     def __init__(self, text):
         super().__init__()
         self.tags, self.text, self.attributes = [], [], []
-        self.feed(text)
+        # Elements that set apart what is written from right to left; a label's own would be escaped.
+        self.feed(text.replace("<bdi>", "").replace("</bdi>", ""))
 
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
@@ -96,7 +107,7 @@ class _Page(HTMLParser):
 
 
 def _seen(label):
-    return label.replace("\u202e", "\ufffd")
+    return visible(label)
 
 
 @pytest.mark.parametrize("label", LABELS)
@@ -112,7 +123,8 @@ def test_a_page_shows_every_label_as_it_stands(label):
 @pytest.mark.parametrize("label", LABELS)
 def test_markdown_shows_every_label_as_it_stands(label):
     parser = MarkdownIt("commonmark").enable("table")
-    tokens = parser.parse(markdown.render(_document(label))["report.md"].decode())
+    shown = markdown.render(_document(label))["report.md"].decode()
+    tokens = parser.parse(shown.replace("\u2068", "").replace("\u2069", ""))
     plain = parser.parse(markdown.render(_document("plain"))["report.md"].decode())
     assert [token.type for token in tokens] == [token.type for token in plain]
     words = " ".join(_seen(label).split())
@@ -165,6 +177,32 @@ def test_a_line_of_a_program_is_code_in_a_table_of_markdown(line):
     assert (code.type, code.content, second.content) == ("code_inline", line, "1")
 
 
+@settings(deadline=None, max_examples=60)
+@given(st.text(st.characters(exclude_categories=()), min_size=1, max_size=300).filter(str.strip))
+def test_no_label_changes_the_structure_of_a_page_or_a_text(label):
+    page = _Page(html.render(_document(label))["index.html"].decode())
+    assert page.tags == PLAIN_PAGE.tags
+    tokens = MARKDOWN.parse(markdown.render(_document(label))["report.md"].decode())
+    assert [token.type for token in tokens] == [token.type for token in PLAIN_TOKENS]
+    rows = csv.reader(io.StringIO(csv_of(label), newline=""))
+    assert len(set(map(len, rows))) == 1
+
+
+def csv_of(label):
+    return csv_format.render(_document(label))["tables/table.csv"].decode()
+
+
+PLAIN_PAGE = _Page(html.render(_document("plain"))["index.html"].decode())
+MARKDOWN = MarkdownIt("commonmark").enable("table")
+PLAIN_TOKENS = MARKDOWN.parse(markdown.render(_document("plain"))["report.md"].decode())
+
+
+def test_what_is_written_from_right_to_left_is_set_apart():
+    page = html.render(Document(title="Title שלם: 5", notes=("a שלם 3 סף: 5 to 7",)))["index.html"].decode()
+    assert "a <bdi>שלם 3 סף</bdi>: 5 to 7" in page and "<title>Title שלם: 5</title>" in page
+    assert markdown.escaped("a שלם: 5|") == "a \u2068שלם\u2069: 5\\|"
+
+
 def test_a_block_of_code_is_fenced_by_more_than_it_holds():
     assert markdown.fenced("a\n`````\nb") == "``````\na\n`````\nb\n``````"
     assert markdown.fenced("plain") == "```\nplain\n```"
@@ -182,6 +220,7 @@ def test_csv_gives_every_value_back(label):
     text = csv_format.render(_document(label))["tables/table.csv"].decode()
     head, *rows = csv.reader(io.StringIO(text, newline=""))
     guard = "'" if label[0] in "=+-@" else ""
+    label = label.replace("\ud800", r"\ud800")
     assert head == [
         guard + label,
         "peak_bytes",

@@ -1,10 +1,11 @@
 import re
+import unicodedata
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolkit.report.names import unique_stems, visible
+from toolkit.report.names import in_directions, unique_stems, visible
 
 LABELS = st.text(st.characters(), max_size=40)
 
@@ -51,3 +52,24 @@ def test_whatever_is_visible_can_be_written_and_read(label):
 def test_what_hides_or_turns_text_is_marked():
     assert visible("a\u202eb\x00c\ud800d\ufffee\n\tf") == "a\ufffdb\ufffdc\ufffdd\ufffde\n\tf"
     assert visible("Schrödinger 17 − 18 한국어") == "Schrödinger 17 − 18 한국어"
+
+
+@given(LABELS)
+def test_the_parts_of_a_text_are_the_text(label):
+    parts = list(in_directions(label))
+    assert "".join(part for part, _ in parts) == label
+    for part, from_the_right in parts:
+        kinds = {unicodedata.bidirectional(letter) for letter in part}
+        assert not kinds & ({"L"} if from_the_right else {"R", "AL", "AN"})
+
+
+@pytest.mark.parametrize(
+    ("label", "parts"),
+    [
+        ("n=5", [("n=5", False)]),
+        ("שלום עולם: 5", [("", False), ("שלום עולם", True), (": 5", False)]),
+        ("a שלום b سلام 7", [("a ", False), ("שלום", True), (" b ", False), ("سلام", True), (" 7", False)]),
+    ],
+)
+def test_what_is_written_from_the_right_is_told_apart(label, parts):
+    assert list(in_directions(label)) == parts

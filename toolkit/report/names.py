@@ -2,9 +2,14 @@
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from unicodedata import bidirectional
 
 _STEM_CHARACTERS = 60
+#: Hebrew letters and such, Arabic letters, Arabic numbers: https://www.unicode.org/reports/tr9/
+_FROM_THE_RIGHT = ("R", "AL", "AN")
+#: Letters such as these, and the end of a paragraph.
+_FROM_THE_LEFT = ("L", "B")
 
 
 def unique_stems() -> Callable[[str], str]:
@@ -40,3 +45,25 @@ def visible(label: str) -> str:
         else character
         for character in label
     )
+
+
+def in_directions(text: str) -> Iterator[tuple[str, bool]]:
+    """Yield the parts of a text in order, each with whether it is written from right to left.
+
+    What stands between two such letters belongs to them, unless a letter of the other direction is there. A part
+    that is not set apart would pull numbers and signs beside it to its other side.
+    """
+    begin, first, end = 0, -1, 0
+    for place, letter in enumerate(text):
+        direction = bidirectional(letter)
+        if direction in _FROM_THE_RIGHT:
+            first, end = (place if first < 0 else first), place + 1
+        elif direction in _FROM_THE_LEFT and first >= 0:
+            yield text[begin:first], False
+            yield text[first:end], True
+            begin, first = end, -1
+    if first >= 0:
+        yield text[begin:first], False
+        yield text[first:end], True
+        begin = end
+    yield text[begin:], False

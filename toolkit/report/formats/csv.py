@@ -14,7 +14,7 @@ def render(document: Document) -> dict[str, bytes]:
     tables = [table for section in document.sections for table in section.tables]
     tables += [one for one in (document.required, document.exceptions, document.pairs) if one]
     tables += document.trust.tables if document.trust else ()
-    return {f"tables/{table.stem}.csv": _csv(table).encode() for table in tables}
+    return {f"tables/{table.stem}.csv": _csv(table).encode("utf-8", "backslashreplace") for table in tables}
 
 
 def _csv(table: Table) -> str:

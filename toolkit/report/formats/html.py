@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from toolkit.analysis.statistics import Estimate
 from toolkit.report import Document, Value
 from toolkit.report.drawing import color_variable
-from toolkit.report.names import visible
+from toolkit.report.names import in_directions, visible
 from toolkit.report.style import ON_DARK
 from toolkit.report.units import text
 
@@ -21,19 +21,32 @@ def render(document: Document) -> dict[str, bytes]:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
-        finalize=_visible,
+        finalize=_shown,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"text": text, "is_number": _is_number}
+    environment.filters |= {"text": text, "is_number": _is_number, "plain": _plain}
     colors = [(color_variable(light), light, dark) for light, dark in ON_DARK.items()]
     page = environment.get_template("page.html").render(document=document, colors=colors)
     return {"index.html": page.encode()}
 
 
-def _visible(value: Any) -> Any:
-    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+def _shown(value: Any) -> Any:
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    if value.isascii():
+        return visible(value)
+    # What is written from right to left is set apart: it would reorder what stands beside it.
+    return Markup("").join(
+        Markup("<bdi>{}</bdi>").format(part) if from_the_right else part
+        for part, from_the_right in in_directions(visible(value))
+    )
+
+
+def _plain(value: str) -> Markup:
+    """Return a text as an attribute or a title can have it, which hold no elements."""
+    return escape(visible(value))
 
 
 def _is_number(value: Value) -> bool:

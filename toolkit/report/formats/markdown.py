@@ -7,12 +7,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from toolkit.report import Document
 from toolkit.report.formats.html import TEMPLATES
-from toolkit.report.names import visible
+from toolkit.report.names import in_directions, visible
 from toolkit.report.units import text
 
 _SPECIAL = re.compile(r"[\\`*_\[\]{}|~$#]")
 #: What would begin a list or underline a heading.
 _BEGINNING = re.compile(r"^(?:\d+[.)](?=\s|$)|[-+](?=\s|$)|[-=](?=[-=]*$))")
+_ISOLATE, _POP = "\N{FIRST STRONG ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
 
 
 def render(document: Document) -> dict[str, bytes]:
@@ -34,6 +35,12 @@ def escaped(label: Any) -> str:
     line = " ".join(visible(str(label)).split())
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     line = _SPECIAL.sub(r"\\\g<0>", line)
+    if not line.isascii():
+        # What is written from right to left is set apart: it would reorder what stands beside it.
+        line = "".join(
+            f"{_ISOLATE}{part}{_POP}" if from_the_right else part
+            for part, from_the_right in in_directions(line)
+        )
     return _BEGINNING.sub(lambda begin: f"{begin[0][:-1]}\\{begin[0][-1]}", line)
 
 
