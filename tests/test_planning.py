@@ -3,6 +3,7 @@
 import math
 import re
 import sys
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -481,3 +482,20 @@ def test_a_script_that_cannot_be_used_is_refused_in_one_line(folder, source, com
     assert str(refused.value).startswith(f"{folder / 'bad.py'} cannot be used: ")
     assert complaint in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def peak_of_planning(count):
+    tracemalloc.start()
+    grid = plan(declared(factors={"n": list(range(1, count + 1)), "links": list("ab")}, constants={}))
+    found = sum(1 for _ in grid)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found == len(grid) == 2 * count
+    assert next(iter(grid)) == next(iter(grid))
+    return peak
+
+
+def test_a_large_grid_takes_no_more_memory_than_a_small_one():
+    small = peak_of_planning(20)
+    # Ten thousand trials as a list would be some megabytes.
+    assert peak_of_planning(1000) < small + 2**19

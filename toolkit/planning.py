@@ -4,7 +4,7 @@ import inspect
 import itertools
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.util import find_spec
@@ -29,6 +29,7 @@ from toolkit.trials.script import load_script
 
 __all__ = [
     "PROFILES",
+    "Grid",
     "UsageError",
     "experiment_scripts",
     "load_experiment",
@@ -118,10 +119,11 @@ def plan(
     profile: str = "default",
     overrides: Mapping[str, Sequence[Level]] | None = None,
     replicates: int | None = None,
-) -> list[Trial]:
-    """Return the trials of every cell in every measure, replicate by replicate.
+) -> "Grid":
+    """Return the trials of every cell in every measure, replicate by replicate, to be iterated over at will.
 
-    Cells with a level that this machine cannot run are left out: `skipped_levels` tells of them.
+    Cells with a level that this machine cannot run are left out: `skipped_levels` tells of them. However many
+    trials there are, they take no memory before they are asked for.
 
     Parameters
     ----------
@@ -145,27 +147,11 @@ def plan(
         raise UsageError(f"unknown profile {profile!r}{meant}; the profiles are {', '.join(PROFILES)}")
     design = _design(experiment, profile, overrides or {})
     _check(experiment, design)
-    digest = code_digest(experiment)
-    repeats = {measure: replicates or design.replicates.get(measure, 1) for measure in design.measures}
-    trials = [
-        Trial(
-            experiment=experiment.name,
-            script=str(experiment.script),
-            factors=cell,
-            constants=design.constants,
-            measure=measure,
-            replicate=replicate,
-            seed=experiment.seed,
-            deadline_seconds=experiment.deadline_seconds,
-            code_digest=digest,
-        )
-        for cell, measure in design.cells(experiment)
-        for replicate in range(repeats[measure])
-    ]
-    if not trials:
+    grid = Grid(experiment, design, code_digest(experiment), replicates)
+    if not grid:
         why = "; ".join(f"{level}: {reason}" for level, reason in _skipped(experiment, design).items())
         raise UsageError(f"{experiment.name}: no cell is left with these levels{why and f' ({why})'}")
-    return trials
+    return grid
 
 
 def skipped_levels(
@@ -192,7 +178,9 @@ class _Design:
         skipped = _skipped(experiment, self)
         for levels in itertools.product(*self.factors.values()):
             cell = dict(zip(self.factors, levels, strict=True))
-            if any(f"{name}={level}" in skipped for name, level in {**self.constants, **cell}.items()):
+            if skipped and any(
+                f"{name}={level}" in skipped for name, level in {**self.constants, **cell}.items()
+            ):
                 continue
             for measure in MEASURES:
                 if measure in self.measures and self._wants(experiment, cell, measure):
@@ -205,6 +193,58 @@ class _Design:
             return bool(experiment.where({"measure": measure, **self.constants, **cell}))
         except Exception as problem:
             raise UsageError(f"{experiment.name}: where fails for {cell}: {_reason(problem)}") from problem
+
+
+class Grid:
+    """The trials of an experiment, made anew each time they are iterated over.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        What to plan.
+    design : _Design
+        Its levels and measures, checked.
+    digest : str
+        Of its code.
+    replicates : int or None
+        How often each cell is run in each measure, in place of the design's numbers.
+
+    Raises
+    ------
+    UsageError
+        When ``where`` fails for a cell.
+    """
+
+    def __init__(
+        self, experiment: Experiment, design: _Design, digest: str, replicates: int | None = None
+    ) -> None:
+        self._experiment, self._design, self._digest = experiment, design, digest
+        self._repeats = {
+            measure: replicates or design.replicates.get(measure, 1) for measure in design.measures
+        }
+        # Every cell is looked at once before anything runs: what fails for one of them fails here.
+        self._length = sum(self._repeats[measure] for _, measure in self._cells())
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[Trial]:
+        for cell, measure in self._cells():
+            for replicate in range(self._repeats[measure]):
+                yield Trial(
+                    experiment=self._experiment.name,
+                    script=str(self._experiment.script),
+                    factors=cell,
+                    constants=self._design.constants,
+                    measure=measure,
+                    replicate=replicate,
+                    seed=self._experiment.seed,
+                    deadline_seconds=self._experiment.deadline_seconds,
+                    code_digest=self._digest,
+                )
+
+    def _cells(self) -> Iterator[tuple[dict[str, Level], Measure]]:
+        return iter(self._design.cells(self._experiment))
 
 
 def _skipped(experiment: Experiment, design: _Design) -> dict[str, str]:

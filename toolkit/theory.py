@@ -24,12 +24,13 @@ def check_predictions(experiment: Experiment, trials: Iterable[Trial]) -> None:
     """
     thresholds = {f"gc_threshold{generation}": one for generation, one in enumerate(gc.get_threshold())}
     interpreter: dict[str, Level] = {"python": platform.python_version(), **thresholds}
-    one_of_each = {
-        (trial.measure, *sorted(_cell(trial).items())): trial
-        for trial in trials
-        if trial.experiment == experiment.name
-    }
-    for trial in one_of_each.values():
+    before: tuple[object, ...] = ()
+    for trial in trials:
+        # Replicates follow one another, and have one prediction.
+        asked = (trial.measure, trial.factors, trial.constants)
+        if trial.experiment != experiment.name or asked == before:
+            continue
+        before = asked
         try:
             _predicted(experiment, trial, interpreter)
         except Exception as problem:

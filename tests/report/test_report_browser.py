@@ -8,13 +8,11 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
-from toolkit.report import Document
+from toolkit.report import Column, Document, Section, Table
 from toolkit.report.build import document, write_report
 from toolkit.report.formats import html
-from toolkit.trials import Outcome
-
-from toolkit.report import Column, Document, Section, Table
 from toolkit.report.formats.html import render
+from toolkit.trials import Outcome
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
