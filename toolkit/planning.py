@@ -229,11 +229,12 @@ class Grid:
         return self._length
 
     def __iter__(self) -> Iterator[Trial]:
+        name, script = self._experiment.name, str(self._experiment.script)
         for cell, measure in self._cells():
             for replicate in range(self._repeats[measure]):
                 yield Trial(
-                    experiment=self._experiment.name,
-                    script=str(self._experiment.script),
+                    experiment=name,
+                    script=script,
                     factors=cell,
                     constants=self._design.constants,
                     measure=measure,
