@@ -20,6 +20,7 @@ from toolkit.trials.environment import (
     variables,
 )
 from toolkit.trials.levels import THIS_PYTHON
+from toolkit.trials.marking import mark
 
 LOOK_AROUND = """
 import json
@@ -69,7 +70,9 @@ def test_a_secret_does_not_reach_a_trial(found, measure):
     # Python itself sets LC_CTYPE where the locale is C.
     assert (
         there.keys()
-        <= {"PATH", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "TMPDIR"} | variables(measure, {}).keys()
+        <= {"PATH", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "TMPDIR"}
+        | mark(Path()).keys()
+        | variables(measure, {}).keys()
     )
     assert "/somewhere" not in found[measure, 0]["path"]
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toolkit.trials import result
-from toolkit.trials.result import BadResult, read_result, write_result
+from toolkit.trials.result import BadResult, pack_result, read_result, write_result
 
 CONTENT = {"metrics": {"peak_rss_bytes": 2**62, "wall_seconds": 0.1}, "words": "메모리 \ud800", "none": None}
 
@@ -23,7 +23,7 @@ def path(tmp_path):
 
 @pytest.fixture
 def written(path):
-    write_result(path, CONTENT)
+    write_result(path, pack_result(CONTENT))
     return path
 
 
@@ -73,7 +73,7 @@ def test_a_frame_of_another_kind_is_bad(path):
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
 def test_a_number_that_json_lacks_is_refused_and_nothing_written(path, number):
     with pytest.raises(ValueError, match="not JSON compliant"):
-        write_result(path, {"metrics": {"peak_rss_bytes": number}})
+        write_result(path, pack_result({"metrics": {"peak_rss_bytes": number}}))
     assert os.listdir(path.parent) == []
 
 
@@ -83,7 +83,7 @@ def test_an_earlier_result_stays_until_the_next_is_whole(written, monkeypatch):
 
     monkeypatch.setattr(result.os, "replace", fail)
     with pytest.raises(OSError, match="No space"):
-        write_result(written, {})
+        write_result(written, pack_result({}))
     assert read_result(written) == CONTENT
 
 

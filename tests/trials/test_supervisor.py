@@ -71,7 +71,9 @@ ENDINGS = {
         "sleep_in_a_grandchild(); ctypes.string_at(0)", "crash", -signal.SIGSEGV
     ),
 } | {
-    name: Ending(body, "timeout", -signal.SIGKILL, "ended after 1.5 s", measure, deadline_seconds=1.5)
+    name: Ending(
+        body, "timeout", -signal.SIGKILL, "ended at its deadline of 1.5 s", measure, deadline_seconds=1.5
+    )
     for name, body, measure in (
         ("hangs in silence", "time.sleep(600)", "timed"),
         ("hangs in its copy", "time.sleep(600)", "traced"),
@@ -105,8 +107,9 @@ def test_each_ending_is_told_for_what_it_is(outcomes, name):
 
 
 @pytest.mark.parametrize("name", [name for name, ending in ENDINGS.items() if ending.status != "ok"])
-def test_a_trial_that_failed_has_no_figures(outcomes, name):
-    assert outcomes[name].metrics == outcomes[name].series == outcomes[name].conditions == {}
+def test_a_trial_that_failed_has_no_figures_but_what_was_seen_of_it_from_outside(outcomes, name):
+    assert outcomes[name].metrics == outcomes[name].conditions == {}
+    assert set(outcomes[name].series) == {"outside_rss_bytes", "outside_seconds"}
 
 
 def test_a_trial_that_did_not_fail_has_no_message(outcomes):

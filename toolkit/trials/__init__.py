@@ -25,6 +25,10 @@ Status: TypeAlias = Literal[
 
 MEASURES: tuple[Measure, ...] = ("resident", "traced", "timed", "ledger", "lines", "profiled")
 
+#: Failures that say nothing of the trial, which is therefore tried again, up to so many times in all.
+NOT_OF_THE_TRIAL: frozenset[Status] = frozenset({"killed", "oom-kill"})
+MOST_ATTEMPTS = 3
+
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
@@ -48,6 +52,8 @@ class Trial:
         After which it is ended.
     code_digest : str
         SHA-256 of the code that runs in the trial, in hexadecimal.
+    memory_limit_bytes : int or None
+        Of resident memory, beyond which it is ended; None for what the machine that runs it can spare.
     """
 
     experiment: str
@@ -59,13 +65,15 @@ class Trial:
     seed: int
     deadline_seconds: float
     code_digest: str
+    memory_limit_bytes: int | None = None
 
     @property
     def key(self) -> str:
         """What makes this trial another one than every other: SHA-256, in hexadecimal.
 
-        Neither the path of the script nor the deadline counts, nor the order of levels, nor which of them
-        are factors: a profile may vary what another holds constant, and its cells are the same.
+        Neither the path of the script nor the order of levels counts, nor which of them are factors: a profile
+        may vary what another holds constant, and its cells are the same. Nor do the deadline and the memory
+        limit: a trial that stays within them has the same figures under any other.
         """
         identity = [
             self.experiment,
@@ -89,11 +97,12 @@ class Outcome:
     exit_code : int or None
         Of its process; the negated signal number where a signal ended it.
     message : str
-        The last of what it wrote to standard error.
+        Why it failed, and the last of what it wrote.
     metrics : mapping of str to int or float
         By name; the unit ends the name.
     series : mapping of str to list of int or list of float
-        Metrics over time; those of one probe have one length.
+        Metrics over time; those of one probe have one length. A trial that failed has what was seen of it from
+        outside: ``outside_rss_bytes`` at ``outside_seconds`` since its start.
     conditions : mapping of str to str, int, float or bool
         Under what the figures were taken: interpreter, gc thresholds, address randomisation, whether a probe
         is exact on this platform, the basis of the prediction.

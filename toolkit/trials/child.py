@@ -19,13 +19,14 @@ from toolkit.core.config import using_config
 from toolkit.experiment import Experiment
 from toolkit.probes import MOMENTS, Moment, Position, Probe, Telling
 from toolkit.trials.allocating import MALLOC_LEVELS
+from toolkit.trials.backstop import limit_address_space
 from toolkit.trials.clearing import clear_caches
 from toolkit.trials.collecting import collecting, policy_of
 from toolkit.trials.copy import traced_total
 from toolkit.trials.levels import toggle_levels, workload_levels
 from toolkit.trials.lifeline import end_with
 from toolkit.trials.reserve import Reserve, settle
-from toolkit.trials.result import write_result
+from toolkit.trials.result import pack_result, write_result
 from toolkit.trials.running import RunningTrial
 from toolkit.trials.script import load_script
 from toolkit.trials.trimming import allocator_at_work, refuse_another_allocator, trim
@@ -39,12 +40,14 @@ def main(spec_path: str, result_path: str) -> None:
     spec = json.loads(Path(spec_path).read_text(encoding="utf-8"))
     end_with(spec["supervisor"])
     try:
-        result = _measure(load_script(Path(spec["script"])), spec)
-        write_result(Path(result_path), result)
+        frame = pack_result(_measure(load_script(Path(spec["script"])), spec))
+        exit_code = 0
     except Exception as problem:
-        failure = {"failure": type(problem).__name__, "message": traceback.format_exc()}
-        write_result(Path(result_path), failure)
-        sys.exit(1)
+        frame = pack_result({"failure": type(problem).__name__, "message": traceback.format_exc()})
+        exit_code = 1
+    # Outside of the block: a full disk is no failure of the workload.
+    write_result(Path(result_path), frame)
+    sys.exit(exit_code)
 
 
 def _measure(experiment: Experiment, spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,6 +67,7 @@ def _measure(experiment: Experiment, spec: Mapping[str, Any]) -> dict[str, Any]:
     trial = RunningTrial(spec["seed"], position, observe, policy_of(gc_level).end_step, taken)
     engine = import_module(f"toolkit.engines.{levels.get('engine', 'core')}").ENGINE
     _warm_up(engine.warm_up, probes)
+    limit_address_space(spec["address_space_bytes"])
 
     counted = 0
 

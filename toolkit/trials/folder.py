@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from toolkit.trials.marking import end_marked
+
 __all__ = ["sweep", "trial_folder"]
 
 _PREFIX = "trial-"
@@ -21,16 +23,26 @@ def trial_folder() -> Iterator[Path]:
         fcntl.flock(lock, fcntl.LOCK_EX)
         # Under its name for all to see it is locked from the first.
         os.rename(lock.name, Path(name, _LOCK))
-        yield Path(name)
+        try:
+            yield Path(name)
+        except OSError as problem:
+            # A write that finds no room does not say where.
+            problem.filename = problem.filename or name
+            raise
 
 
 def sweep() -> None:
-    """Remove the folders of this user's trials whose supervisor was killed: nobody holds their locks."""
+    """End what is left of this user's trials whose supervisor was killed: nobody holds the locks of their folders.
+
+    What such a trial had started is killed before its folder is removed. That is told by its mark alone: the
+    number of a process may have gone to a stranger since.
+    """
     for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*/{_LOCK}"):
         try:
             with path.open() as lock:
                 if os.fstat(lock.fileno()).st_uid == os.getuid():
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    end_marked(path.parent)
                     shutil.rmtree(path.parent)
         except OSError:
             # It is held, or another run sweeps as well.

@@ -15,8 +15,8 @@ class BadResult(ValueError):
     """A result is missing, cut short or damaged."""
 
 
-def write_result(path: Path, result: dict[str, Any]) -> None:
-    """Write `result` whole or not at all.
+def pack_result(result: dict[str, Any]) -> bytes:
+    """Return `result` as it is handed back.
 
     Raises
     ------
@@ -24,8 +24,19 @@ def write_result(path: Path, result: dict[str, Any]) -> None:
         When it holds a number that JSON does not have: NaN or an infinity.
     """
     body = json.dumps(result, allow_nan=False).encode()
+    return _HEADER.pack(_MAGIC, len(body), hashlib.sha256(body).digest()) + body
+
+
+def write_result(path: Path, frame: bytes) -> None:
+    """Write what `pack_result` returned whole or not at all.
+
+    Raises
+    ------
+    OSError
+        When there is no room for it. What could be written stays beside it, and takes what room there was.
+    """
     partial = path.with_suffix(".partial")
-    partial.write_bytes(_HEADER.pack(_MAGIC, len(body), hashlib.sha256(body).digest()) + body)
+    partial.write_bytes(frame)
     os.replace(partial, path)
 
 

@@ -1,8 +1,7 @@
-"""The supervisor: starts the child of a trial, watches it, ends it, and says what came of it."""
+"""The supervisor: starts the child of a trial, has it watched, ends it, and says what came of it."""
 
 import json
 import os
-import select
 import signal
 import subprocess
 import time
@@ -10,17 +9,21 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from threading import Lock
-from typing import Any
 
-from toolkit.trials import Outcome, Status, Trial
+from toolkit.trials import Outcome, Trial
+from toolkit.trials.capacity import spare_bytes
 from toolkit.trials.environment import command, variables
 from toolkit.trials.folder import trial_folder
+from toolkit.trials.judging import Ending, judge, kernel_kills
+from toolkit.trials.marking import end_marked, mark
 from toolkit.trials.measuring import probe_metrics, probes_of, watchers_of
-from toolkit.trials.result import BadResult, read_result
+from toolkit.trials.output import Output
+from toolkit.trials.watching import Samples, watch
 
 __all__ = ["end_all", "supervise"]
 
-_MESSAGE_BYTES = 4096
+#: What a trial may reserve beside its limit: room for threads and libraries.
+_ADDRESS_SPACE_BYTES = 1 << 30
 
 _running: set[int] = set()
 _running_lock = Lock()
@@ -29,55 +32,58 @@ _running_lock = Lock()
 def supervise(trial: Trial) -> Outcome:
     """Run `trial` in a process of its own, in a process group of its own, and say what came of it.
 
-    A trial that raises, crashes, hangs or is killed is an outcome like any other. Its process group ends with it:
-    what a workload starts is left running only where the workload puts it into a session or group of its own.
-    Where this process is killed before, Linux ends the trial, but not what the trial has started; the folder is
-    left to `folder.sweep`.
+    A trial that raises, crashes, hangs, is killed or passes a limit is an outcome like any other. Whatever it has
+    started ends with it. Where this process is killed before, Linux ends the trial; what the trial has started is
+    left to `folder.sweep`, as is its folder.
+
+    Raises
+    ------
+    OSError
+        When the folder for temporary files cannot be written to: that says nothing of the trial.
     """
-    levels = {**trial.constants, **trial.factors}
-    with trial_folder() as folder:
-        spec, result, log = folder / "spec.json", folder / "result", folder / "log"
-        for_child = {
-            **asdict(trial),
-            "supervisor": os.getpid(),
-            "probes": probes_of(trial.measure),
-            "taken": sorted(probe_metrics()),
-        }
-        spec.write_text(json.dumps(for_child), encoding="utf-8")
+    memory_limit_bytes = trial.memory_limit_bytes or spare_bytes()
+    samples = Samples()
+    with trial_folder() as folder, Output() as output:
+        result = folder / "result"
         watchers = watchers_of(trial.measure).values()
+        killed_before = kernel_kills()
         started_at, started = time.time(), time.monotonic()
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                command(trial.measure, levels, spec, result),
-                env=variables(trial.measure, levels),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
-        with _running_lock:
-            _running.add(process.pid)
+        process = _start(trial, folder, result, output, memory_limit_bytes)
         with ExitStack() as watching:
             try:
                 for watcher in watchers:
                     watcher.start(process)
                     watching.callback(watcher.stop)
-                in_time = _wait(process, trial.deadline_seconds)
+                verdict = watch(
+                    process,
+                    output,
+                    samples,
+                    deadline_seconds=trial.deadline_seconds,
+                    memory_limit_bytes=memory_limit_bytes,
+                )
             finally:
-                # The group outlives its leader as long as a process that the workload started does.
-                _kill_group(process.pid)
-                # Before its number is free for another process, which `end_all` must not meet.
-                with _running_lock:
-                    _running.discard(process.pid)
-                process.wait()
+                _end(process, folder)
         elapsed = time.monotonic() - started
-        status, message, content = _judge(process.returncode, in_time, trial.deadline_seconds, result, log)
+        # What was on its way when the process ended.
+        output.read()
+        ending = Ending(
+            verdict=verdict,
+            exit_code=process.returncode,
+            deadline_seconds=trial.deadline_seconds,
+            resident_bytes=max(samples.resident_bytes, default=0),
+            memory_limit_bytes=memory_limit_bytes,
+            out_of_memory=kernel_kills() > killed_before,
+            said=output.tail,
+        )
+        status, message, content = judge(ending, result)
     metrics, series = dict(content.get("metrics", {})), dict(content.get("series", {}))
     if status == "ok":
         window = content["began"], content["ended"], int(metrics.get("baseline_rss_bytes", 0))
         for watcher in watchers:
             metrics |= watcher.metrics(*window)
             series |= watcher.series(*window)
+    elif samples.seconds:
+        series = {"outside_rss_bytes": samples.resident_bytes, "outside_seconds": samples.seconds}
     return Outcome(
         status=status,
         exit_code=process.returncode,
@@ -97,58 +103,43 @@ def end_all() -> None:
             _kill_group(process_id)
 
 
-def _judge(
-    exit_code: int, in_time: bool, deadline_seconds: float, result: Path, log: Path
-) -> tuple[Status, str, dict[str, Any]]:
-    said = _tail(log)
-    if not in_time:
-        return "timeout", f"ended after {deadline_seconds:g} s\n{said}".strip(), {}
-    if exit_code < 0:
-        status: Status = "killed" if -exit_code == signal.SIGKILL else "crash"
-        return status, f"ended by {_signal_name(-exit_code)}\n{said}".strip(), {}
-    try:
-        content = read_result(result)
-    except BadResult as problem:
-        return ("bad-result" if exit_code == 0 else "exit"), f"{problem}\n{said}".strip(), {}
-    if "failure" in content:
-        failed_as: Status = "mem-error" if content["failure"] == "MemoryError" else "error"
-        return failed_as, content["message"][-_MESSAGE_BYTES:], {}
-    if exit_code > 0:
-        return "exit", f"ended with exit code {exit_code} after its result\n{said}".strip(), {}
-    return "ok", "", content
+def _start(
+    trial: Trial, folder: Path, result: Path, output: Output, memory_limit_bytes: int
+) -> "subprocess.Popen[bytes]":
+    levels = {**trial.constants, **trial.factors}
+    spec = folder / "spec.json"
+    for_child = {
+        **asdict(trial),
+        "supervisor": os.getpid(),
+        "probes": probes_of(trial.measure),
+        "taken": sorted(probe_metrics()),
+        # Far beyond what it may touch, for what is reserved and never touched; it stops what outruns the watch.
+        "address_space_bytes": 2 * memory_limit_bytes + _ADDRESS_SPACE_BYTES,
+    }
+    spec.write_text(json.dumps(for_child), encoding="utf-8")
+    process = subprocess.Popen(
+        command(trial.measure, levels, spec, result),
+        env=variables(trial.measure, levels) | mark(folder),
+        stdin=subprocess.DEVNULL,
+        stdout=output.writer,
+        stderr=output.writer,
+        start_new_session=True,
+    )
+    with _running_lock:
+        _running.add(process.pid)
+    output.close_writer()
+    return process
 
 
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        # Real-time signals but the first and the last have no name.
-        return f"signal {number}"
-
-
-def _tail(log: Path) -> str:
-    with log.open("rb") as output:
-        size = output.seek(0, os.SEEK_END)
-        output.seek(max(0, size - _MESSAGE_BYTES))
-        return output.read().decode("utf-8", errors="replace").strip()
-
-
-def _wait(process: "subprocess.Popen[bytes]", deadline_seconds: float) -> bool:
-    """Return whether the process has ended by itself before the deadline."""
-    try:
-        # Told by the kernel at once, where Popen.wait with a timeout polls.
-        descriptor = os.pidfd_open(process.pid)
-    except (AttributeError, OSError):
-        # This system has no such call, or whoever watches has seen the process end already.
-        try:
-            process.wait(deadline_seconds)
-        except subprocess.TimeoutExpired:
-            return False
-        return True
-    try:
-        return bool(select.select([descriptor], [], [], deadline_seconds)[0])
-    finally:
-        os.close(descriptor)
+def _end(process: "subprocess.Popen[bytes]", folder: Path) -> None:
+    # The group outlives its leader as long as a process that the workload started does.
+    _kill_group(process.pid)
+    # Before its number is free for another process, which `end_all` must not meet.
+    with _running_lock:
+        _running.discard(process.pid)
+    process.wait()
+    # Whatever has left the group.
+    end_marked(folder)
 
 
 def _kill_group(process_id: int) -> None:
