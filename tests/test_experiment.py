@@ -45,6 +45,11 @@ WRONG = {
     "deadline at once": ({"deadline_seconds": 0}, "deadline_seconds is above 0 .* not 0"),
     "no deadline": ({"deadline_seconds": float("inf")}, "at most 31,536,000 seconds, and not inf"),
     "deadline of no number": ({"deadline_seconds": float("nan")}, "deadline_seconds is .* not nan"),
+    "memory of nothing": (
+        {"memory_limit_bytes": 0},
+        "memory_limit_bytes is .* from 268,435,456 on, and not 0",
+    ),
+    "memory in part": ({"memory_limit_bytes": 3e9}, "memory_limit_bytes is a whole number"),
     "deadline of text": ({"deadline_seconds": "9"}, "deadline_seconds is .* not '9'"),
     "no measure": ({"measures": []}, "measures is a list of one or more of resident, traced, timed"),
     "a measure alone": ({"measures": "timed"}, "measures is a list of .* not 'timed'"),

@@ -28,7 +28,8 @@ TRIAL = Trial(
     code_digest="c0de",
 )
 OK = Outcome(status="ok", exit_code=0, started_at=1.0, elapsed_seconds=1.0)
-FAILED = replace(OK, status="crash", exit_code=-11, message="first\nended by SIGSEGV")
+FAILED = replace(OK, status="crash", exit_code=-11, message="ended by SIGSEGV\nthe last of what it wrote")
+RAISED = replace(OK, status="error", exit_code=1, message="Traceback:\n  line 1\nValueError: no")
 
 
 class Clock:
@@ -66,16 +67,34 @@ def test_without_a_terminal_there_are_plain_lines_at_most_every_two_seconds(cloc
     assert spoken == [[], [f"[2/4] {line} 3 s"], [], [f"[4/4] {line} 0 s"]]
 
 
-def test_a_failure_is_told_at_once_with_its_last_words(clock, said):
+def test_a_run_that_was_cut_off_is_said_to_be_resumed(said):
+    with progress.showing() as tell:
+        tell(Summary(planned=9, finished_before=4, resumes=3), None, None)
+    assert said() == ["run 3 was cut off and is resumed: 5 trials to run, 4 of 9 are finished"]
+
+
+def test_what_is_tried_again_has_not_failed_yet(said):
+    killed = replace(FAILED, status="killed", exit_code=-9, message="ended by SIGKILL from outside")
+    with progress.showing() as tell:
+        tell(Summary(planned=2, finished_before=0, tried_again=1, goes_on=True), TRIAL, killed)
+    assert said() == [
+        "to be tried again: step17 references=weak n=8 traced #2: killed (exit code -9) ended by SIGKILL from "
+        "outside"
+    ]
+
+
+def test_a_failure_is_told_at_once_with_its_reason(clock, said):
     summary = Summary(planned=2, finished_before=0)
     with progress.showing() as tell:
         tell(summary, None, None)
         summary.failed += 1
         tell(summary, TRIAL, FAILED)
+        tell(summary, TRIAL, RAISED)
         tell(summary, TRIAL, replace(FAILED, message=""))
     assert said() == [
         "2 trials to run",
         "failed: step17 references=weak n=8 traced #2: crash (exit code -11) ended by SIGSEGV",
+        "failed: step17 references=weak n=8 traced #2: error (exit code 1) ValueError: no",
         "failed: step17 references=weak n=8 traced #2: crash (exit code -11) ",
     ]
 

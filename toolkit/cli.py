@@ -152,6 +152,11 @@ def _list() -> None:
     show_default="the number of cores",
     help="How many memory trials run at once; timed ones always run alone.",
 )
+@click.option(
+    "--memory-limit",
+    metavar="SIZE",
+    help="The resident memory beyond which a trial is ended, as in 2GiB.  [default: a share of what is available]",
+)
 @click.option("--retry-failed", is_flag=True, help="Run failed trials again.")
 @click.option("--mix", is_flag=True, help="Allow figures of another interpreter or machine in one store.")
 @_results_option
@@ -163,27 +168,28 @@ def _run(
     settings: tuple[str, ...],
     replicates: int | None,
     jobs: int,
+    memory_limit: str | None,
     retry_failed: bool,
     mix: bool,
     results_dir: Path,
 ) -> int:
     """Run experiments, by name or script; all of the folder experiments if none is named.
 
-    Trials that are finished are not run again.
+    Trials that are finished are not run again. Of those in the folder, one that cannot be used stops no other.
     """
+    from toolkit.limits import parse_size
     from toolkit.progress import showing
     from toolkit.runner import Request, run
 
-    names = experiments or tuple(experiment_scripts())
-    if not names:
-        raise UsageError("there is no folder experiments here: name a script to run")
+    usable, unusable = _usable(experiments)
     request = Request(
-        experiments=[load_experiment(name) for name in dict.fromkeys(names)],
+        experiments=usable,
         results_dir=results_dir,
         profile=profile,
         overrides=_overrides(settings),
         replicates=replicates,
         jobs=jobs,
+        memory_limit_bytes=None if memory_limit is None else parse_size(memory_limit),
         retry_failed=retry_failed,
         mix=mix,
         # A report tells the command, and where somebody's home is concerns none of its readers.
@@ -193,6 +199,8 @@ def _run(
         summary = run(request, tell)
     for level in summary.skipped:
         click.echo(f"toolkit: skipped {level}", err=True)
+    for problem in unusable:
+        click.echo(f"toolkit: left out: {problem}", err=True)
     failed = summary.failed + summary.failed_before
     click.echo(
         f"{summary.planned} trials: {summary.ok} run, {summary.finished_before} finished before, {failed} failed"
@@ -201,7 +209,26 @@ def _run(
     if scripts:
         folder = [] if results_dir == Path("results") else ["--results", str(results_dir)]
         click.echo(f"to see it: {shlex.join(['toolkit', 'report', *scripts, *folder])}")
-    return _INCOMPLETE if failed else 0
+    return _INCOMPLETE if failed or unusable else 0
+
+
+def _usable(named: Sequence[str]) -> tuple[list[Experiment], list[UsageError]]:
+    """Return the experiments to run, and what is wrong with those of the folder that nobody named."""
+    if named:
+        return [load_experiment(name) for name in dict.fromkeys(named)], []
+    usable, unusable = [], []
+    for name in experiment_scripts():
+        try:
+            usable.append(load_experiment(name))
+        except UsageError as problem:
+            unusable.append(problem)
+    if not usable:
+        raise (
+            unusable[0]
+            if unusable
+            else UsageError("there is no folder experiments here: name a script to run")
+        )
+    return usable, unusable
 
 
 def _relative(word: str) -> str:

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from toolkit.analysis.results import Results
     from toolkit.report import Figure, Finding
 
-__all__ = ["Experiment", "check_repeats"]
+__all__ = ["LEAST_MEMORY_BYTES", "Experiment", "check_repeats"]
 
+#: What a trial takes before its arrays: some 95 MiB, and in the traced measure as much again for its copy.
+LEAST_MEMORY_BYTES = 256 << 20
 #: A year: what systems take for the time until something is to happen ends somewhere beyond.
 _LONGEST_SECONDS = 365 * 24 * 3600
 
@@ -60,6 +62,9 @@ class Experiment:
         question, which opens the report.
     deadline_seconds : float
         After which one trial is ended.
+    memory_limit_bytes : int, optional
+        Of resident memory, beyond which one trial is ended; never more than the machine can spare for each of
+        the trials that run at once, which is the limit where none is given.
     seed : int
         Of the random generator that workloads are given.
     """
@@ -78,6 +83,7 @@ class Experiment:
     figures: "Callable[[Results], Iterable[Figure]] | None" = None
     findings: "Callable[[Results], Iterable[Finding]] | None" = None
     deadline_seconds: float = 120.0
+    memory_limit_bytes: int | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -93,6 +99,13 @@ class Experiment:
             longest = f"{_LONGEST_SECONDS:,} seconds"
             raise ValueError(
                 f"deadline_seconds is above 0 and at most {longest}, and not {self.deadline_seconds!r}"
+            )
+        if self.memory_limit_bytes is not None and (
+            type(self.memory_limit_bytes) is not int or self.memory_limit_bytes < LEAST_MEMORY_BYTES
+        ):
+            raise ValueError(
+                f"memory_limit_bytes is a whole number from {LEAST_MEMORY_BYTES:,} on, and not "
+                f"{self.memory_limit_bytes!r}"
             )
         check_repeats(self.measures, self.replicates)
 

@@ -242,6 +242,7 @@ class Grid:
                     seed=self._experiment.seed,
                     deadline_seconds=self._experiment.deadline_seconds,
                     code_digest=self._digest,
+                    memory_limit_bytes=self._experiment.memory_limit_bytes,
                 )
 
     def _cells(self) -> Iterator[tuple[dict[str, Level], Measure]]:

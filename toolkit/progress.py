@@ -48,7 +48,7 @@ def _bar(console: Console) -> Iterator[Tell]:
                 return
             progress.update(task, description=escape(describe(trial)))
             if outcome.status != "ok":
-                progress.console.print(escape(_failure(trial, outcome)))
+                progress.console.print(escape(_failure(summary, trial, outcome)))
 
         yield tell
 
@@ -65,7 +65,7 @@ class _Lines:
             self._say(_opening(summary))
             self._began = now
         elif outcome.status != "ok":
-            self._say(_failure(trial, outcome))
+            self._say(_failure(summary, trial, outcome))
         elif now - self._spoke >= _SECONDS_BETWEEN_LINES or summary.done == summary.to_do:
             left = (now - self._began) / summary.done * (summary.to_do - summary.done)
             self._say(f"[{summary.done}/{summary.to_do}] {describe(trial)}  ETA {left:.0f} s")
@@ -85,9 +85,13 @@ def _opening(summary: Summary) -> str:
     before = (
         f", {summary.finished_before} of {summary.planned} are finished" if summary.finished_before else ""
     )
-    return f"{summary.to_do} trials to run{before}"
+    resumed = "" if summary.resumes is None else f"run {summary.resumes} was cut off and is resumed: "
+    return f"{resumed}{summary.to_do} trials to run{before}"
 
 
-def _failure(trial: Trial, outcome: Outcome) -> str:
-    last = outcome.message.splitlines()[-1] if outcome.message else ""
-    return f"failed: {describe(trial)}: {outcome.status} (exit code {outcome.exit_code}) {last}"
+def _failure(summary: Summary, trial: Trial, outcome: Outcome) -> str:
+    # A traceback ends with what went wrong; every other message begins with it.
+    which = -1 if outcome.status in ("error", "mem-error") else 0
+    why = outcome.message.splitlines()[which] if outcome.message else ""
+    what = "to be tried again" if summary.goes_on else "failed"
+    return f"{what}: {describe(trial)}: {outcome.status} (exit code {outcome.exit_code}) {why}"

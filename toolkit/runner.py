@@ -1,7 +1,7 @@
 """A run: plan, leave out what is finished, run the rest, predict, store."""
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,12 +9,15 @@ from random import Random
 from typing import Any
 
 from toolkit.experiment import Experiment
+from toolkit.limits import limited, refuse_what_cannot_fit
 from toolkit.planning import UsageError, plan, skipped_levels
 from toolkit.provenance import MUST_AGREE, OF_THE_INTERPRETER, describe
 from toolkit.store import Contents, Row
 from toolkit.store.read import read_store
+from toolkit.store.schema import store_path
 from toolkit.theory import check_predictions, with_prediction
 from toolkit.trials import Level, Outcome, Trial
+from toolkit.trials.retrying import may_try_again
 
 try:
     from toolkit.store.write import Writer
@@ -41,6 +44,8 @@ class Request:
         As `planning.plan` takes them.
     jobs : int
         How many memory trials run at once.
+    memory_limit_bytes : int, optional
+        Beyond which a trial is ended, in place of what its experiment declares.
     retry_failed : bool
         Whether trials that failed run again.
     mix : bool
@@ -55,6 +60,7 @@ class Request:
     overrides: Mapping[str, Sequence[Level]] = field(default_factory=dict)
     replicates: int | None = None
     jobs: int
+    memory_limit_bytes: int | None = None
     retry_failed: bool = False
     mix: bool = False
     arguments: Sequence[str] = ()
@@ -64,7 +70,9 @@ class Request:
 class Summary:
     """How far a run has come: trials planned, finished before, and what became of the others.
 
-    Levels that this machine cannot run are no part of the plan; `skipped` tells of each in one line.
+    Levels that this machine cannot run are no part of the plan; `skipped` tells of each in one line. Where the
+    last run of the store was cut off, `resumes` is its number. Trials that were ended from outside are tried again:
+    `tried_again` counts those attempts, and `goes_on` says whether it is so with the trial that was told of last.
     """
 
     planned: int
@@ -73,6 +81,9 @@ class Summary:
     ok: int = 0
     failed: int = 0
     skipped: Sequence[str] = ()
+    resumes: int | None = None
+    tried_again: int = 0
+    goes_on: bool = False
 
     @property
     def done(self) -> int:
@@ -99,7 +110,7 @@ def run(request: Request, tell: Callable[[Summary, Trial | None, Outcome | None]
     ------
     UsageError
         Before anything is run: see `planning.plan` and `theory.check_predictions`; the store holds figures of
-        another environment; or two scripts have one name.
+        another environment; two scripts have one name; or the grid does not fit this machine's memory.
     StoreError
         When the store is locked, bad or cannot be written.
     """
@@ -117,6 +128,9 @@ def run(request: Request, tell: Callable[[Summary, Trial | None, Outcome | None]
         if (levels := skipped_levels(experiment, request.profile, request.overrides))
     }
     description = describe() | ({"skipped_levels": skipped} if skipped else {})
+    if not store_path(request.results_dir).exists():
+        # Nothing is finished, and what cannot be run is to leave nothing behind.
+        _limited(request, declared, trials)
     with Writer(request.results_dir) as store:
         contents = read_store(request.results_dir)
         if not request.mix:
@@ -124,12 +138,13 @@ def run(request: Request, tell: Callable[[Summary, Trial | None, Outcome | None]
         ended_well = contents.finished_keys(retry_failed=True)
         finished = contents.finished_keys(retry_failed=request.retry_failed)
         before = [trial.key for trial in trials if trial.key in finished]
-        waiting = [trial for trial in trials if trial.key not in finished]
+        waiting = _limited(request, declared, [trial for trial in trials if trial.key not in finished])
         summary = Summary(
             planned=len(trials),
             finished_before=len(before),
             failed_before=sum(key not in ended_well for key in before),
             skipped=_told(skipped),
+            resumes=_cut_off(contents, declared.keys()),
         )
         tell(summary, None, None)
         order_seed = secrets.randbits(32)
@@ -139,16 +154,26 @@ def run(request: Request, tell: Callable[[Summary, Trial | None, Outcome | None]
             | {"profile": request.profile, "order_seed": order_seed, "arguments": list(request.arguments)},
             trials,
         )
-        # Whatever ends the loop early ends the trials that are running before the store is closed.
-        with closing(run_trials(waiting, request.jobs)) as ended:
-            for trial, outcome in ended:
-                outcome = with_prediction(declared[trial.experiment], trial, outcome)
-                store.add(run_id, trial, outcome)
-                if outcome.status == "ok":
-                    summary.ok += 1
-                else:
-                    summary.failed += 1
-                tell(summary, trial, outcome)
+        attempts = contents.attempt_counts
+        while waiting:
+            again = []
+            # Whatever ends the loop early ends the trials that are running before the store is closed.
+            with closing(run_trials(waiting, request.jobs)) as ended:
+                for trial, outcome in ended:
+                    outcome = with_prediction(declared[trial.experiment], trial, outcome)
+                    store.add(run_id, trial, outcome)
+                    attempts[trial.key] += 1
+                    summary.goes_on = may_try_again(outcome.status, attempts[trial.key])
+                    if summary.goes_on:
+                        again.append(trial)
+                        summary.tried_again += 1
+                    elif outcome.status == "ok":
+                        summary.ok += 1
+                    else:
+                        summary.failed += 1
+                    tell(summary, trial, outcome)
+            # After all others: what was short of memory may have passed by then.
+            waiting = again
         store.end_run(run_id)
     return summary
 
@@ -160,6 +185,19 @@ def _told(skipped: Mapping[str, Mapping[str, str]]) -> list[str]:
         for level, reason in levels.items():
             names.setdefault(f"{level}: {reason}", []).append(name)
     return [f"{', '.join(lacking)}, {told}" for told, lacking in names.items()]
+
+
+def _cut_off(contents: Contents, declared: Set[str]) -> int | None:
+    """Return the number of the last run of these experiments if it did not come to its end."""
+    last = next((one for one in reversed(contents.runs) if one.plans.keys() & declared), None)
+    return last.id if last is not None and last.ended_at is None else None
+
+
+def _limited(request: Request, declared: Mapping[str, Experiment], trials: Sequence[Trial]) -> list[Trial]:
+    """Return the trials with the memory limits that hold here, where they fit."""
+    limited_trials = limited(trials, request.jobs, request.memory_limit_bytes)
+    refuse_what_cannot_fit(declared, limited_trials, request.jobs)
+    return limited_trials
 
 
 def _by_name(experiments: Sequence[Experiment]) -> dict[str, Experiment]:

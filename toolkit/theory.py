@@ -2,7 +2,7 @@
 
 import gc
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from toolkit.analysis.predictions import Prediction
@@ -11,7 +11,7 @@ from toolkit.planning import UsageError
 from toolkit.trials import Level, Outcome, Trial
 from toolkit.trials.metric import check_metric
 
-__all__ = ["check_predictions", "with_prediction"]
+__all__ = ["check_predictions", "predicted_peaks", "with_prediction"]
 
 
 def check_predictions(experiment: Experiment, trials: Iterable[Trial]) -> None:
@@ -22,21 +22,34 @@ def check_predictions(experiment: Experiment, trials: Iterable[Trial]) -> None:
     UsageError
         When predict fails for a cell or returns what is no prediction.
     """
-    thresholds = {f"gc_threshold{generation}": one for generation, one in enumerate(gc.get_threshold())}
-    interpreter: dict[str, Level] = {"python": platform.python_version(), **thresholds}
-    before: tuple[object, ...] = ()
-    for trial in trials:
-        # Replicates follow one another, and have one prediction.
-        asked = (trial.measure, trial.factors, trial.constants)
-        if trial.experiment != experiment.name or asked == before:
-            continue
-        before = asked
+    interpreter = _this_interpreter()
+    for trial in _one_of_each_cell(experiment, trials):
         try:
             _predicted(experiment, trial, interpreter)
         except Exception as problem:
             raise UsageError(
                 f"{experiment.name}: predict fails for {_cell(trial)}: {_reason(problem)}"
             ) from problem
+
+
+def predicted_peaks(experiment: Experiment, trials: Iterable[Trial]) -> Iterator[tuple[Trial, int]]:
+    """Yield a trial of each cell and measure of `experiment` for which theory has an answer, with its peak in array bytes."""
+    if experiment.predict is None:
+        return
+    for trial in _one_of_each_cell(experiment, trials):
+        prediction = experiment.predict(_cell(trial), _this_interpreter())
+        if prediction is not None and prediction.array_bytes:
+            yield trial, prediction.peak_bytes("traced")
+
+
+def _one_of_each_cell(experiment: Experiment, trials: Iterable[Trial]) -> Iterator[Trial]:
+    before: tuple[object, ...] = ()
+    for trial in trials:
+        # Replicates follow one another, and have one prediction.
+        asked = (trial.measure, trial.factors, trial.constants)
+        if trial.experiment == experiment.name and asked != before:
+            yield trial
+        before = asked
 
 
 def with_prediction(experiment: Experiment, trial: Trial, outcome: Outcome) -> Outcome:
@@ -86,6 +99,11 @@ def _predicted(
         # Of valid numbers of arrays the bytes may still be more than a store can hold.
         check_metric(name, value)
     return metrics, conditions
+
+
+def _this_interpreter() -> dict[str, Level]:
+    thresholds = {f"gc_threshold{generation}": one for generation, one in enumerate(gc.get_threshold())}
+    return {"python": platform.python_version(), **thresholds}
 
 
 def _cell(trial: Trial) -> dict[str, Level]:
