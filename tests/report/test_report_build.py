@@ -121,7 +121,8 @@ def test_theory_that_does_not_hold_is_said_not_to_and_where(report):
 
 
 def test_failures_are_listed_with_what_they_said(make_store, tmp_path, hostile):
-    message = "".join(f"line {line}\n" for line in range(99)) + hostile
+    lines = "".join(f"line {line}\n" for line in range(99))
+    message = f"ended by SIGSEGV\n{lines}{'x' * 5000}\n{hostile}"
     with make_store(tmp_path) as store:
         made = replace(store.outcome({}), status="crash", exit_code=-11, message=message)
         store.add("loop", {"n": 1}, "resident", 0, made)
@@ -130,7 +131,22 @@ def test_failures_are_listed_with_what_they_said(make_store, tmp_path, hostile):
     assert (failure.status, failure.exit_code) == ("crash", -11)
     assert failure.trial == "n=1 (resident, replicate 0)"
     assert failure.message.endswith(hostile)
-    assert failure.message.startswith("line 86\n")
+    # Why it failed, and the last of what it wrote.
+    assert failure.message.startswith("ended by SIGSEGV\n...\nline 89\n")
+    assert f"{'x' * 500}...\n" in failure.message
+
+
+def test_trials_that_were_tried_again_are_told_of(make_store, tmp_path):
+    with make_store(tmp_path) as store:
+        for replicate, endings in enumerate((["killed", "ok"], ["ok"], ["oom-kill", "killed", "crash"])):
+            for ending in endings:
+                made = replace(store.outcome({}), status=ending, exit_code=0 if ending == "ok" else -9)
+                store.add("loop", {"n": 1}, "resident", replicate, made)
+    (section,) = document(tmp_path, {}).sections
+    assert [note for note in section.notes if note.startswith("Tried again")] == [
+        "Tried again: 1 trial needed 2 attempts (killed, then ok).",
+        "Tried again: 1 trial needed 3 attempts (oom-kill, then killed, then crash).",
+    ]
 
 
 def test_a_script_that_raises_leaves_the_rest_of_the_report(small):

@@ -150,7 +150,7 @@ class Failure:
         How it failed.
     exit_code : int or None
     message : str
-        The end of what it wrote to standard error.
+        Why it failed, and the end of what it wrote.
     """
 
     trial: str

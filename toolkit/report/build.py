@@ -15,7 +15,18 @@ from toolkit.analysis.comparison import Comparison
 from toolkit.analysis.observing import Observed
 from toolkit.analysis.results import Results
 from toolkit.experiment import Experiment
-from toolkit.report import Document, Finding, Format, Section, agreement, facts, omissions, tables, trust
+from toolkit.report import (
+    Document,
+    Finding,
+    Format,
+    Section,
+    agreement,
+    attempts,
+    facts,
+    omissions,
+    tables,
+    trust,
+)
 from toolkit.report.appendix import GLOSSARY, methods
 from toolkit.report.folder import replace_folder
 from toolkit.report.names import unique_stems
@@ -93,7 +104,7 @@ def document(
         script = _loaded(scripts.get(name), lacks)
         declared = script.factors if script else None
         results = Results(name, shown, partial(series, results_dir), declared, observed)
-        notes = omissions.notes(name, contents, script)
+        notes = (*omissions.notes(name, contents, script), *attempts.notes(shown, contents))
         one, its_comparisons = section(results, script, _runs_of(shown, contents), notes, stems, lacks)
         sections.append(one)
         compared += ((name, comparison) for comparison in its_comparisons)

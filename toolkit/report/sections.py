@@ -29,7 +29,7 @@ from toolkit.trials.measuring import probes_of, watchers_of
 
 Made = TypeVar("Made")
 
-_MESSAGE_LINES = 15
+_MESSAGE_LINES, _LINE_LETTERS = 15, 500
 
 
 def section(
@@ -214,5 +214,11 @@ def _failure(row: Row) -> Failure:
         trial=f"{levels_text(row.factors)} ({row.measure}, replicate {row.replicate})".lstrip(),
         status=row.status,
         exit_code=row.exit_code,
-        message="\n".join(row.message.splitlines()[-_MESSAGE_LINES:]),
+        message="\n".join(_shortened(row.message.splitlines())),
     )
+
+
+def _shortened(lines: list[str]) -> list[str]:
+    """Return the first line, which says why, and the last ones; of each no more than anybody reads."""
+    some = lines if len(lines) <= _MESSAGE_LINES else [lines[0], "...", *lines[2 - _MESSAGE_LINES :]]
+    return [f"{line[:_LINE_LETTERS]}..." if len(line) > _LINE_LETTERS else line for line in some]
