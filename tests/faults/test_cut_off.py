@@ -1,0 +1,272 @@
+"""Runs that are cut off: killed, interrupted, without room, or without the store to themselves."""
+
+import os
+import random
+import re
+import signal
+import sqlite3
+import subprocess
+import time
+from contextlib import closing
+
+import psutil
+import pytest
+
+from toolkit.store.read import read_store
+from toolkit.store.write import Writer
+
+#: Fast trials, each of which leaves a grandchild that outlives it unless somebody ends it.
+FAST = """
+def workload(trial, *, i):
+    grandchild(start_new_session=i % 2 == 0)
+    note(i)
+    trial.record(answer_count=i)
+
+EXPERIMENT = Experiment(workload, factors={{"i": list(range({count}))}}, measures=["timed"],
+                        replicates={{"timed": 1}})
+"""
+
+HANGING = """
+def workload(trial, *, i):
+    note(i)
+    grandchild(start_new_session=True)
+    if (FOLDER / "hang").exists():
+        (FOLDER / "hanging").write_text(str(os.getpid()))
+        time.sleep(600)
+
+EXPERIMENT = Experiment(workload, factors={"i": [0, 1, 2, 3]}, measures=["timed"], replicates={"timed": 1})
+"""
+
+
+def rows_by_key(results):
+    """Return what the store holds of each trial, or nothing where there is no store yet."""
+    if not (results / "results.db").exists():
+        return {}
+    with closing(sqlite3.connect(f"{(results / 'results.db').as_uri()}?mode=ro", uri=True)) as store:
+        try:
+            return {key: cells for key, *cells in store.execute("SELECT key, started_at, digest FROM trial")}
+        except sqlite3.OperationalError:
+            # Killed before it had made its tables.
+            return {}
+
+
+def killed_again_and_again(bench, count, kills, longest):
+    """Kill a run at random moments, and prove that nothing finished is lost or done twice."""
+    script = bench.write(FAST.format(count=count))
+    moments = random.Random(20261122)
+    finished, resumed = {}, 0
+    for _ in range(kills):
+        process = bench.start("run", script)
+        time.sleep(moments.uniform(0.5, longest))
+        process.kill()
+        _, said = process.communicate()
+        resumed += "was cut off and is resumed" in said
+        # What the trials had started may be there still. The trials themselves are not.
+        leaders = [one for one in bench.processes() if "toolkit.trials.child" in " ".join(one.cmdline())]
+        psutil.wait_procs(leaders, timeout=10)
+        assert not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in leaders)
+        after = rows_by_key(bench.results)
+        assert finished.items() <= after.items()
+        finished = after
+    assert 0 < len(finished) < count, "nothing was cut off: choose other numbers"
+    last = bench.run("run", script)
+    assert last.returncode == 0
+    assert last.out.startswith(
+        f"{count} trials: {count - len(finished)} run, {len(finished)} finished before"
+    )
+    assert "was cut off and is resumed: " in last.err
+    assert f"{count - len(finished)} trials to run, {len(finished)} of {count} are finished" in last.err
+    assert finished.items() <= rows_by_key(bench.results).items()
+    contents = read_store(bench.results)
+    assert sorted(row.metrics["answer_count"] for row in contents.rows) == list(range(count))
+    assert contents.attempts == contents.damaged == ()
+    # Only what was in flight when the run was killed was begun twice.
+    assert len(bench.log()) - count <= kills
+    assert bench.nothing_runs()
+    assert list(bench.temporary.iterdir()) == []
+    return resumed
+
+
+def test_row_14_a_runner_that_is_killed_loses_nothing_and_repeats_nothing(bench):
+    assert killed_again_and_again(bench, count=40, kills=3, longest=4.0) >= 1
+
+
+@pytest.mark.slow
+def test_row_14_at_twenty_random_moments_of_hundreds_of_trials(bench):
+    assert killed_again_and_again(bench, count=300, kills=20, longest=6.0) >= 10
+
+
+def test_row_10_what_a_killed_run_left_is_ended_by_the_next_and_no_stranger_is(bench, eventually):
+    script = bench.write(HANGING)
+    (bench.folder / "hang").touch()
+    process = bench.start("run", script)
+    eventually(lambda: (bench.folder / "hanging").exists() and (bench.folder / "hanging").read_text())
+    process.kill()
+    process.communicate()
+    eventually(lambda: len(bench.processes()) == 1)
+    (orphan,) = bench.processes()
+    # One that looks the same, but carries the mark of no trial, or that of another folder.
+    name = next(bench.temporary.iterdir()).name
+    strangers = [
+        subprocess.Popen(orphan.cmdline(), env={**os.environ, **mark})
+        for mark in ({}, {"TOOLKIT_TRIAL": f"{name}x"}, {"TOOLKIT_TRIAL_OF_MINE": name})
+    ]
+    try:
+        (bench.folder / "hang").unlink()
+        assert bench.run("run", script).returncode == 0
+        assert not orphan.is_running() or orphan.status() == psutil.STATUS_ZOMBIE
+        assert [one.poll() for one in strangers] == [None] * 3
+    finally:
+        for one in strangers:
+            one.kill()
+            one.wait()
+    assert bench.nothing_runs()
+
+
+def test_row_15_a_second_run_on_one_store_ends_at_once_with_75(bench, eventually):
+    script = bench.write(HANGING)
+    (bench.folder / "hang").touch()
+    bench.start("run", script)
+    eventually((bench.folder / "hanging").exists)
+    second = bench.run("run", script)
+    assert (second.returncode, second.out) == (75, "")
+    assert second.err == "toolkit: another run is writing to results/results.db\n"
+    assert len(bench.log()) == 1
+
+
+def test_row_16_a_store_whose_holder_was_killed_is_free_at_once(bench, eventually):
+    script = bench.write(HANGING)
+    (bench.folder / "hang").touch()
+    holder = bench.start("run", script)
+    eventually((bench.folder / "hanging").exists)
+    with pytest.raises(Exception, match="another run"), Writer(bench.results):
+        pass
+    holder.kill()
+    holder.wait()
+    # No waiting: the lock went with the process.
+    with Writer(bench.results):
+        pass
+
+
+@pytest.fixture
+def mounted(tmp_path):
+    """Return what begins a command that runs with file systems of its own, given the lines that mount them."""
+    probe = ["unshare", "--mount", "--map-root-user", "sh", "-c", "mount -t tmpfs none /mnt"]
+    try:
+        subprocess.run(probe, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as problem:
+        pytest.skip(f"this machine lets no test mount a file system: {problem}")
+
+    def begin(lines):
+        return ["unshare", "--mount", "--map-root-user", "sh", "-ec", f'{lines}\nexec "$@"', "sh"]
+
+    return begin
+
+
+#: Each trial stores a series of random numbers, which do not compress.
+LARGE = """
+def workload(trial, *, i):
+    note(i)
+    for _ in trial.steps(20000):
+        trial.observe()
+
+EXPERIMENT = Experiment(workload, factors={"i": list(range(40))}, measures=["resident"],
+                        replicates={"resident": 1})
+"""
+
+IN_A_SMALL_FILE_SYSTEM = """
+import subprocess, sys
+from toolkit.cli import main
+
+def attempt(*words):
+    try:
+        main(words)
+    except SystemExit as ended:
+        return ended.code
+
+words = sys.argv[1:]
+print("first:", attempt(*words), flush=True)
+subprocess.run(["mount", "-o", "remount,size=100m", "results"], check=True)
+print("second:", attempt(*words), flush=True)
+print("third:", attempt(*words), flush=True)
+"""
+
+
+def test_row_17_a_full_disk_makes_74_and_the_next_run_completes(bench, mounted):
+    script = bench.write(LARGE)
+    bench.results.mkdir()
+    begin = mounted("mount -t tmpfs -o size=600k none results")
+    ran = bench.run("run", script, program=["-c", IN_A_SMALL_FILE_SYSTEM], before=begin)
+    assert ran.returncode == 0, ran.err
+    first, resumed, _, second, again, _, third = ran.out.splitlines()
+    assert (first, second, third) == ("first: 74", "second: 0", "third: 0")
+    # What was stored before the disk was full is not run again.
+    finished = int(re.fullmatch(r"40 trials: \d+ run, (\d+) finished before, 0 failed", resumed)[1])
+    assert resumed.startswith(f"40 trials: {40 - finished} run, ")
+    assert 0 < finished < 40
+    assert again == "40 trials: 0 run, 40 finished before, 0 failed"
+    assert "toolkit: results/results.db: database or disk is full\n" in ran.err
+    assert f"run 1 was cut off and is resumed: {40 - finished} trials to run, {finished} of 40" in ran.err
+    # The one that could not be stored has been run twice.
+    assert 40 < len(bench.log()) <= 40 + len(os.sched_getaffinity(0))
+    assert bench.nothing_runs()
+
+
+def test_row_17_no_room_for_temporary_files_is_no_failure_of_the_trial(bench, mounted):
+    script = bench.write(LARGE)
+    begin = mounted(f"mount -t tmpfs -o size=64k none {bench.temporary}")
+    full = bench.run("run", script, "--set", "i=1", before=begin)
+    assert (full.returncode, full.out) == (74, "")
+    assert re.search(r"^toolkit: .*/trial-.*: No space left on device$", full.err, re.MULTILINE)
+    # It ran, and there was no room for its result.
+    assert bench.log() == ["1"]
+    assert read_store(bench.results).rows == ()
+    assert bench.run("run", script, "--set", "i=1").returncode == 0
+
+
+def test_row_18_a_folder_that_can_only_be_read_makes_74_before_any_trial(bench, mounted):
+    script = bench.write(HANGING)
+    bench.results.mkdir()
+    begin = mounted("mount -t tmpfs -o ro none results")
+    refused = bench.run("run", script, before=begin)
+    assert (refused.returncode, refused.out) == (74, "")
+    assert refused.err == "toolkit: results/results.db.lock: Read-only file system\n"
+    assert bench.log() == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_row_30_an_interrupt_makes_130_and_closes_the_store(bench, eventually, number):
+    script = bench.write(HANGING)
+    (bench.folder / "hang").touch()
+    process = bench.start("run", script)
+    eventually((bench.folder / "hanging").exists)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said.endswith(
+        "toolkit: interrupted; what is finished is stored, and the same command goes on from there\n"
+    )
+    assert "Traceback" not in said
+    # One file that can be copied: no journal lies beside it.
+    assert {path.name for path in bench.results.iterdir()} == {"results.db", "results.db.lock"}
+    assert bench.nothing_runs()
+    assert list(bench.temporary.iterdir()) == []
+    (bench.folder / "hang").unlink()
+    again = bench.run("run", script)
+    assert again.returncode == 0
+    assert "run 1 was cut off and is resumed: 4 trials to run\n" in again.err
+
+
+@pytest.mark.slow
+def test_row_30_at_random_moments_an_interrupt_shows_no_traceback(bench):
+    script = bench.write(FAST.format(count=300))
+    moments = random.Random(30)
+    for _ in range(15):
+        process = bench.start("run", script)
+        # The interpreter itself and the imports before `main` take Ctrl-C as Python does.
+        time.sleep(moments.uniform(1.5, 4.0))
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == 130, said
+        assert "Traceback" not in said
+        assert bench.nothing_runs()

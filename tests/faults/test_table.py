@@ -1,0 +1,21 @@
+"""The table of faults: all thirty, and every test that it names is there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+TEXT = (HERE / "README.md").read_text(encoding="utf-8")
+ROWS = re.findall(r"^\| (\d+) \|", TEXT, re.MULTILINE)
+NAMED = sorted(set(re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", TEXT)))
+
+
+def test_all_thirty_are_there_in_order():
+    assert ROWS == [str(number) for number in range(1, 31)]
+
+
+@pytest.mark.parametrize(("path", "name"), NAMED)
+def test_every_test_that_is_named_is_there(path, name):
+    assert f"def {name}(" in (HERE.parents[1] / path).read_text(encoding="utf-8")
+
