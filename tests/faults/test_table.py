@@ -12,10 +12,9 @@ NAMED = sorted(set(re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", TEXT)))
 
 
 def test_all_thirty_are_there_in_order():
-    assert ROWS == [str(number) for number in range(1, 31)]
+    assert [str(number) for number in range(1, 31)] == ROWS
 
 
 @pytest.mark.parametrize(("path", "name"), NAMED)
 def test_every_test_that_is_named_is_there(path, name):
     assert f"def {name}(" in (HERE.parents[1] / path).read_text(encoding="utf-8")
-
