@@ -120,6 +120,11 @@ def log_of(folder):
     return (folder / "log").read_text().split()
 
 
+def is_hanging(folder):
+    # It is there before the number is written into it.
+    return (folder / "hanging").exists() and (folder / "hanging").read_text()
+
+
 def wait_until(condition):
     deadline = time.monotonic() + 60
     while not condition():
@@ -257,7 +262,7 @@ def test_failed_trials_make_3_until_they_are_asked_for_again(run, here, folder):
 def test_an_interrupt_makes_130_and_the_next_run_goes_on_from_there(start, here, folder, number):
     (folder / "hang").touch()
     process = start("run", "counted")
-    wait_until((folder / "hanging").exists)
+    wait_until(lambda: is_hanging(folder))
     process.send_signal(number)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -277,7 +282,7 @@ def test_an_interrupt_makes_130_and_the_next_run_goes_on_from_there(start, here,
 def test_an_impatient_user_is_heeded_too(start, folder):
     (folder / "hang").touch()
     process = start("run", "counted")
-    wait_until((folder / "hanging").exists)
+    wait_until(lambda: is_hanging(folder))
     began = time.monotonic()
     for _ in range(2):
         process.send_signal(signal.SIGINT)
@@ -291,7 +296,7 @@ def test_an_impatient_user_is_heeded_too(start, folder):
 def test_a_run_that_is_killed_leaves_no_trial_behind_and_frees_the_store(start, here, folder):
     (folder / "hang").touch()
     process = start("run", "counted")
-    wait_until(lambda: (folder / "hanging").exists() and (folder / "hanging").read_text())
+    wait_until(lambda: is_hanging(folder))
     trial = psutil.Process(int((folder / "hanging").read_text()))
     process.kill()
     process.wait()
