@@ -202,8 +202,10 @@ def _run(
     for problem in unusable:
         click.echo(f"toolkit: left out: {problem}", err=True)
     failed = summary.failed + summary.failed_before
+    again = f", {summary.tried_again} tried again" if summary.tried_again else ""
     click.echo(
         f"{summary.planned} trials: {summary.ok} run, {summary.finished_before} finished before, {failed} failed"
+        f"{again}"
     )
     scripts = [_relative(word) for word in dict.fromkeys(experiments) if word.endswith(".py")]
     if scripts:

@@ -161,7 +161,8 @@ def test_rows_1_to_13_what_fails_stops_nothing_else_and_makes_3(done):
     failed = sum(fault.status != "ok" for fault in FAULTS.values())
     assert done.ran.returncode == 3
     assert done.ran.out.startswith(
-        f"{len(FAULTS)} trials: {len(FAULTS) - failed} run, 0 finished before, {failed} failed"
+        f"{len(FAULTS)} trials: {len(FAULTS) - failed} run, 0 finished before, {failed} failed, "
+        "3 tried again\n"
     )
     assert done.reported.returncode == 0
 

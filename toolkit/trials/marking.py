@@ -26,9 +26,10 @@ def mark(folder: Path) -> dict[str, str]:
 def end_marked(folder: Path) -> None:
     """Kill every process that carries the mark of this folder, and wait until they have gone.
 
-    A process that was given another environment is not found. It works on Linux; elsewhere it does nothing.
+    A process that was given another environment is not found. It works on Linux from 5.3 on; elsewhere it does
+    nothing.
     """
-    if sys.platform != "linux":
+    if sys.platform != "linux" or not hasattr(os, "pidfd_open"):
         return
     wanted = f"{_NAME}={folder.name}".encode()
     until = time.monotonic() + _PATIENCE_SECONDS
