@@ -14,7 +14,6 @@ from toolkit.planning import UsageError, plan, skipped_levels
 from toolkit.provenance import MUST_AGREE, OF_THE_INTERPRETER, describe
 from toolkit.store import Contents, Row
 from toolkit.store.read import read_store
-from toolkit.store.schema import store_path
 from toolkit.theory import check_predictions, with_prediction
 from toolkit.trials import Level, Outcome, Trial
 from toolkit.trials.retrying import may_try_again
@@ -128,10 +127,11 @@ def run(request: Request, tell: Callable[[Summary, Trial | None, Outcome | None]
         if (levels := skipped_levels(experiment, request.profile, request.overrides))
     }
     description = describe() | ({"skipped_levels": skipped} if skipped else {})
-    if not store_path(request.results_dir).exists():
+    writer = Writer(request.results_dir)
+    if not writer.path.exists():
         # Nothing is finished, and what cannot be run is to leave nothing behind.
         _limited(request, declared, trials)
-    with Writer(request.results_dir) as store:
+    with writer as store:
         contents = read_store(request.results_dir)
         if not request.mix:
             _refuse_another_environment(contents, description, trials, request.results_dir)
