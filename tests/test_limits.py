@@ -133,6 +133,20 @@ def test_a_limit_of_its_own_that_a_trial_would_pass_is_refused_with_what_would_d
         fits(declared(factors={"n": [GIB]}, memory_limit_bytes=512 * MIB))
 
 
+def test_a_smaller_trial_of_a_tighter_limit_is_found_behind_a_larger_one():
+    loose, tight = declared(factors={"n": [2 * GIB]}), declared(factors={"n": [GIB]}, memory_limit_bytes=GIB)
+    trials = limited([*plan(loose), *(replace(one, experiment="tight") for one in plan(tight))], 2, None)
+    experiments = {"test_limits": loose, "tight": Named(**vars(tight))}
+    with pytest.raises(UsageError, match=r"^tight n=1073741824: .* above its limit of 1,024\.0 MiB"):
+        refuse_what_cannot_fit(experiments, trials, 2)
+
+
+class Named(Experiment):
+    """One that stands in another script."""
+
+    name = "tight"
+
+
 def test_nothing_to_run_fits():
     refuse_what_cannot_fit({}, [], 2)
     assert limited([], 2, None) == []

@@ -65,7 +65,7 @@ def limited(trials: Sequence[Trial], jobs: int, asked_bytes: int | None) -> list
 
 
 def refuse_what_cannot_fit(experiments: Mapping[str, Experiment], trials: Sequence[Trial], jobs: int) -> None:
-    """Refuse a grid of which theory says that its largest trial would pass its limit.
+    """Refuse a grid of which theory says that one of its trials would pass its limit.
 
     Raises
     ------
@@ -74,13 +74,9 @@ def refuse_what_cannot_fit(experiments: Mapping[str, Experiment], trials: Sequen
     """
     if not trials:
         return
-    peaks = [
-        (peak, trial)
-        for experiment in experiments.values()
-        for trial, peak in predicted_peaks(experiment, trials)
-    ]
-    arrays, largest = max(peaks, key=lambda one: one[0], default=(0, trials[0]))
-    limit, needed = largest.memory_limit_bytes or 0, LEAST_MEMORY_BYTES + arrays
+    peaks = [peak for experiment in experiments.values() for peak in predicted_peaks(experiment, trials)]
+    largest, arrays = max(peaks, key=lambda peak: peak[1] - _limit(peak[0]), default=(trials[0], 0))
+    limit, needed = _limit(largest), LEAST_MEMORY_BYTES + arrays
     if needed <= limit:
         return
     levels = " ".join(f"{name}={level}" for name, level in largest.factors.items())
@@ -98,6 +94,10 @@ def refuse_what_cannot_fit(experiments: Mapping[str, Experiment], trials: Sequen
         f"{sum_of_one}, above its limit of {mebibytes(limit)}: choose smaller levels, or allow as much with "
         f"--memory-limit {-(-needed // 2**20)}MiB"
     )
+
+
+def _limit(trial: Trial) -> int:
+    return trial.memory_limit_bytes or 0
 
 
 def _at_once(trials: Sequence[Trial], jobs: int) -> int:

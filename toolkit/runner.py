@@ -1,7 +1,8 @@
 """A run: plan, leave out what is finished, run the rest, predict, store."""
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections import Counter
+from collections.abc import Callable, Generator, Mapping, Sequence, Set
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,6 +85,16 @@ class Summary:
     tried_again: int = 0
     goes_on: bool = False
 
+    def count(self, outcome: Outcome, *, goes_on: bool) -> None:
+        """Count an attempt, after which another one follows or not."""
+        self.goes_on = goes_on
+        if goes_on:
+            self.tried_again += 1
+        elif outcome.status == "ok":
+            self.ok += 1
+        else:
+            self.failed += 1
+
     @property
     def done(self) -> int:
         """Trials that this run has finished, well or not."""
@@ -154,26 +165,13 @@ def run(request: Request, tell: Callable[[Summary, Trial | None, Outcome | None]
             | {"profile": request.profile, "order_seed": order_seed, "arguments": list(request.arguments)},
             trials,
         )
-        attempts = contents.attempt_counts
-        while waiting:
-            again = []
-            # Whatever ends the loop early ends the trials that are running before the store is closed.
-            with closing(run_trials(waiting, request.jobs)) as ended:
-                for trial, outcome in ended:
-                    outcome = with_prediction(declared[trial.experiment], trial, outcome)
-                    store.add(run_id, trial, outcome)
-                    attempts[trial.key] += 1
-                    summary.goes_on = may_try_again(outcome.status, attempts[trial.key])
-                    if summary.goes_on:
-                        again.append(trial)
-                        summary.tried_again += 1
-                    elif outcome.status == "ok":
-                        summary.ok += 1
-                    else:
-                        summary.failed += 1
-                    tell(summary, trial, outcome)
-            # After all others: what was short of memory may have passed by then.
-            waiting = again
+        # Whatever ends the loop early ends the trials that are running before the store is closed.
+        with closing(_attempts(waiting, request.jobs, contents.attempt_counts)) as attempts:
+            for trial, outcome, goes_on in attempts:
+                outcome = with_prediction(declared[trial.experiment], trial, outcome)
+                store.add(run_id, trial, outcome)
+                summary.count(outcome, goes_on=goes_on)
+                tell(summary, trial, outcome)
         store.end_run(run_id)
     return summary
 
@@ -185,6 +183,33 @@ def _told(skipped: Mapping[str, Mapping[str, str]]) -> list[str]:
         for level, reason in levels.items():
             names.setdefault(f"{level}: {reason}", []).append(name)
     return [f"{', '.join(lacking)}, {told}" for told, lacking in names.items()]
+
+
+def _attempts(
+    trials: Sequence[Trial], jobs: int, made: Counter[str]
+) -> Generator[tuple[Trial, Outcome, bool], None, None]:
+    """Run every trial; yield each attempt as it ends, and whether another one follows.
+
+    Parameters
+    ----------
+    trials : sequence of Trial
+        What to run.
+    jobs : int
+        How many memory trials run at once.
+    made : counter of str
+        How many attempts at each trial were made before, by key.
+    """
+    while trials:
+        again = []
+        with closing(run_trials(trials, jobs)) as ended:
+            for trial, outcome in ended:
+                made[trial.key] += 1
+                goes_on = may_try_again(outcome.status, made[trial.key])
+                if goes_on:
+                    again.append(trial)
+                yield trial, outcome, goes_on
+        # After all others: what was short of memory may have passed by then.
+        trials = again
 
 
 def _cut_off(contents: Contents, declared: Set[str]) -> int | None:
