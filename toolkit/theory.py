@@ -33,7 +33,7 @@ def check_predictions(experiment: Experiment, trials: Iterable[Trial]) -> None:
 
 
 def predicted_peaks(experiment: Experiment, trials: Iterable[Trial]) -> Iterator[tuple[Trial, int]]:
-    """Yield a trial of each cell and measure of `experiment` for which theory has an answer, with its peak in array bytes."""
+    """Yield a trial of each cell and measure that theory has an answer for, with its peak in array bytes."""
     if experiment.predict is None:
         return
     for trial in _one_of_each_cell(experiment, trials):
