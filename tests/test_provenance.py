@@ -14,8 +14,10 @@ import pytest
 
 import toolkit
 from toolkit import provenance
-from toolkit.provenance import MUST_AGREE, describe
+from toolkit.provenance import describe
+from toolkit.trials import host
 from toolkit.trials.environment import variables
+from toolkit.trials.host import MUST_AGREE
 
 REPOSITORY = Path(toolkit.__file__).parents[1]
 
@@ -106,11 +108,11 @@ def test_of_the_environment_it_tells_what_trials_are_given_and_no_secret(monkeyp
 
 
 def test_a_machine_that_tells_nothing_of_itself_is_described_too(monkeypatch):
-    monkeypatch.setattr(provenance, "_read", lambda path: "")
+    monkeypatch.setattr(host, "_read", lambda path: "")
     told = describe()
     assert told["transparent_hugepages"] == told["boot_id"] == ""
     assert isinstance(told["cpu"], str)
 
 
 def test_a_file_that_is_not_there_tells_nothing(tmp_path):
-    assert provenance._read(tmp_path / "nothing") == ""
+    assert host._read(tmp_path / "nothing") == ""

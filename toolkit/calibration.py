@@ -122,10 +122,12 @@ def supervise_part(part: str) -> Outcome:
     """Run one part of the workload, in a trial of its own."""
     from toolkit.planning import plan
     from toolkit.trials.supervisor import supervise
+    from toolkit.trials.turns import turn
 
     measure, _ = _PARTS[part]
     trials = plan(EXPERIMENT, overrides={"part": [part]}, replicates=1)
-    return supervise(next(trial for trial in trials if trial.measure == measure))
+    with turn(None):
+        return supervise(next(trial for trial in trials if trial.measure == measure))
 
 
 def calibrate() -> Iterator[tuple[str, str]]:

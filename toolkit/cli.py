@@ -25,10 +25,10 @@ from toolkit.planning import (
 )
 from toolkit.store import BadStore, StoreError, StoreLocked, StoreUnwritable
 from toolkit.store.encoding import one_line
-from toolkit.trials import Level
+from toolkit.trials import ExecutorLost, ExecutorUnusable, Level
 
 #: The exit codes of the design.
-_INTERNAL, _USAGE, _INCOMPLETE, _DAMAGED, _DISK, _LOCKED, _INTERRUPTED = 1, 2, 3, 65, 74, 75, 130
+_INTERNAL, _USAGE, _INCOMPLETE, _DAMAGED, _LOST, _DISK, _LOCKED, _INTERRUPTED = 1, 2, 3, 65, 69, 74, 75, 130
 _STORE_EXITS: dict[type[StoreError], int] = {BadStore: _DAMAGED, StoreUnwritable: _DISK, StoreLocked: _LOCKED}
 
 _results_option = click.option(
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with the code that tells how it went.
 
     0 complete, 1 internal error, 2 usage, 3 some trials failed or the report is incomplete, 65 bad results file,
-    74 disk, 75 another run holds the store, 130 interrupted, by Ctrl-C, SIGTERM or SIGHUP.
+    69 the cluster is lost, 74 disk, 75 another run holds the store, 130 interrupted, by Ctrl-C, SIGTERM or SIGHUP.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     with _interruptible(), warnings.catch_warnings():
@@ -82,8 +82,10 @@ def _exit_code(call: Callable[[], object]) -> int:
         )
     except click.ClickException as problem:
         return _fail(_advice(problem), problem.exit_code)
-    except UsageError as problem:
+    except (UsageError, ExecutorUnusable) as problem:
         return _fail(str(problem), _USAGE)
+    except ExecutorLost as problem:
+        return _fail(f"{problem}; what is finished is stored, and the same command goes on from there", _LOST)
     except StoreError as problem:
         return _fail(str(problem), _STORE_EXITS[type(problem)])
     except OSError as problem:
@@ -150,7 +152,14 @@ def _list() -> None:
     type=click.IntRange(min=1),
     default=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
     show_default="the number of cores",
-    help="How many memory trials run at once; timed ones always run alone.",
+    help="How many memory trials run at once on this host; timed ones always run alone.",
+)
+@click.option(
+    "--executor",
+    default="local",
+    show_default=True,
+    metavar="local|URL",
+    help="Where trials run: here, or on the workers of the Dask scheduler at that address.",
 )
 @click.option(
     "--memory-limit",
@@ -169,6 +178,7 @@ def _run(
     replicates: int | None,
     jobs: int,
     memory_limit: str | None,
+    executor: str,
     retry_failed: bool,
     mix: bool,
     results_dir: Path,
@@ -190,6 +200,7 @@ def _run(
         replicates=replicates,
         jobs=jobs,
         memory_limit_bytes=None if memory_limit is None else parse_size(memory_limit),
+        executor=executor,
         retry_failed=retry_failed,
         mix=mix,
         # A report tells the command, and where somebody's home is concerns none of its readers.

@@ -4,7 +4,7 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence, Set
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from toolkit.experiment import Experiment
 from toolkit.limits import limited, refuse_what_cannot_fit
 from toolkit.planning import UsageError, plan, skipped_levels
-from toolkit.provenance import MUST_AGREE, OF_THE_INTERPRETER, describe
+from toolkit.provenance import OF_THE_INTERPRETER, describe
 from toolkit.store import Contents, Row
 from toolkit.store.read import read_store
 from toolkit.theory import check_predictions, with_prediction
@@ -21,7 +21,8 @@ from toolkit.trials.retrying import may_try_again
 
 try:
     from toolkit.store.write import Writer
-    from toolkit.trials.executors import run_trials
+    from toolkit.trials.executors import Executor, opened
+    from toolkit.trials.host import MUST_AGREE
 except ModuleNotFoundError as problem:
     if problem.name != "fcntl":
         raise
@@ -43,7 +44,9 @@ class Request:
     profile, overrides, replicates
         As `planning.plan` takes them.
     jobs : int
-        How many memory trials run at once.
+        How many memory trials run at once on this host.
+    executor : str
+        Where trials run: see `executors.opened`.
     memory_limit_bytes : int, optional
         Beyond which a trial is ended, in place of what its experiment declares.
     retry_failed : bool
@@ -60,6 +63,7 @@ class Request:
     overrides: Mapping[str, Sequence[Level]] = field(default_factory=dict)
     replicates: int | None = None
     jobs: int
+    executor: str = "local"
     memory_limit_bytes: int | None = None
     retry_failed: bool = False
     mix: bool = False
@@ -123,6 +127,8 @@ def run(request: Request, tell: Callable[[Summary, Trial | None, Outcome | None]
         another environment; two scripts have one name; or the grid does not fit this machine's memory.
     StoreError
         When the store is locked, bad or cannot be written.
+    ExecutorUnusable, ExecutorLost
+        When trials cannot run where they are asked to, or no longer; what has ended is stored.
     """
     declared = _by_name(request.experiments)
     trials = [
@@ -142,7 +148,8 @@ def run(request: Request, tell: Callable[[Summary, Trial | None, Outcome | None]
     if not writer.path.exists():
         # Nothing is finished, and what cannot be run is to leave nothing behind.
         _limited(request, declared, trials)
-    with writer as store:
+    with opened(request.executor, request.jobs) as executor, writer as store:
+        description |= executor.facts({trial.script: trial.code_digest for trial in trials}, mix=request.mix)
         contents = read_store(request.results_dir)
         if not request.mix:
             _refuse_another_environment(contents, description, trials, request.results_dir)
@@ -166,7 +173,7 @@ def run(request: Request, tell: Callable[[Summary, Trial | None, Outcome | None]
             trials,
         )
         # Whatever ends the loop early ends the trials that are running before the store is closed.
-        with closing(_attempts(waiting, request.jobs, contents.attempt_counts)) as attempts:
+        with closing(_attempts(executor, waiting, contents.attempt_counts)) as attempts:
             for trial, outcome, goes_on in attempts:
                 outcome = with_prediction(declared[trial.experiment], trial, outcome)
                 store.add(run_id, trial, outcome)
@@ -186,22 +193,22 @@ def _told(skipped: Mapping[str, Mapping[str, str]]) -> list[str]:
 
 
 def _attempts(
-    trials: Sequence[Trial], jobs: int, made: Counter[str]
+    executor: Executor, trials: Sequence[Trial], made: Counter[str]
 ) -> Generator[tuple[Trial, Outcome, bool], None, None]:
     """Run every trial; yield each attempt as it ends, and whether another one follows.
 
     Parameters
     ----------
+    executor : Executor
+        Where they run.
     trials : sequence of Trial
         What to run.
-    jobs : int
-        How many memory trials run at once.
     made : counter of str
         How many attempts at each trial were made before, by key.
     """
     while trials:
         again = []
-        with closing(run_trials(trials, jobs)) as ended:
+        with closing(executor.run(trials)) as ended:
             for trial, outcome in ended:
                 made[trial.key] += 1
                 goes_on = may_try_again(outcome.status, made[trial.key])
@@ -219,7 +226,11 @@ def _cut_off(contents: Contents, declared: Set[str]) -> int | None:
 
 
 def _limited(request: Request, declared: Mapping[str, Experiment], trials: Sequence[Trial]) -> list[Trial]:
-    """Return the trials with the memory limits that hold here, where they fit."""
+    """Return the trials with the memory limits that hold where they run, if they fit."""
+    if request.executor != "local":
+        # What another host can spare, its worker says.
+        asked = request.memory_limit_bytes
+        return [replace(trial, memory_limit_bytes=asked or trial.memory_limit_bytes) for trial in trials]
     limited_trials = limited(trials, request.jobs, request.memory_limit_bytes)
     refuse_what_cannot_fit(declared, limited_trials, request.jobs)
     return limited_trials
@@ -248,18 +259,17 @@ def _refuse_another_environment(
         for row in (*contents.rows, *contents.left_out)
         if row.status == "ok" and row.code_digest == codes[row.experiment]
     ]
-    used = {row.run for row in rows}
+    described = {run.id: run.description for run in contents.runs}
     any_here = any(_runs_in_its_interpreter(trial, description) for trial in trials)
-    for earlier in contents.runs:
-        if earlier.id not in used:
+    for row in rows:
+        if row.run not in described:
             continue
-        there = any(
-            row.run == earlier.id and _runs_in_its_interpreter(row, earlier.description) for row in rows
-        )
+        there = _runs_in_its_interpreter(row, described[row.run])
         for name in MUST_AGREE:
             if name in OF_THE_INTERPRETER and not (any_here and there):
                 continue
-            before, now = earlier.description.get(name), description[name]
+            # The hosts of a cluster may be of several kinds: there the trial itself tells.
+            before, now = row.conditions.get(name, described[row.run].get(name)), description[name]
             if before != now:
                 raise UsageError(
                     f"{results_dir} holds figures taken with {name} {before}, and this is {name} {now}: "

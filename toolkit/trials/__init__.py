@@ -25,9 +25,13 @@ Status: TypeAlias = Literal[
 
 MEASURES: tuple[Measure, ...] = ("resident", "traced", "timed", "ledger", "lines", "profiled")
 
-#: Failures that say nothing of the trial, which is therefore tried again, up to so many times in all.
-NOT_OF_THE_TRIAL: frozenset[Status] = frozenset({"killed", "oom-kill"})
-MOST_ATTEMPTS = 3
+
+class ExecutorUnusable(Exception):
+    """What was asked to run trials cannot; the message is one line (exit code 2)."""
+
+
+class ExecutorLost(Exception):
+    """The machines that ran trials are out of reach; the message is one line (exit code 69)."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from toolkit.experiment import Experiment
 
-__all__ = ["code_digest"]
+__all__ = ["code_digest", "toolkit_changed"]
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 #: What runs in the child, or makes the prediction that is stored with its outcome.
@@ -36,6 +36,11 @@ def code_digest(experiment: Experiment) -> str:
     roots = [getattr(function, "__name__", "") for function in functions]
     source = experiment.script.read_text(encoding="utf-8")
     return hashlib.sha256((_toolkit_digest() + reachable_source(source, roots)).encode()).hexdigest()
+
+
+def toolkit_changed() -> bool:
+    """Return whether the toolkit's files are others than when `code_digest` was asked for first."""
+    return _toolkit_digest() != _toolkit_digest.__wrapped__()
 
 
 @cache

@@ -1,58 +1,84 @@
-"""How many trials run at once, and in which order they come back."""
+"""Where trials run: in this process's own children, or on the workers of a cluster."""
 
-from collections.abc import Generator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from threading import Thread
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
 
-from toolkit.trials import Outcome, Trial
-from toolkit.trials.folder import sweep
-from toolkit.trials.supervisor import end_all, supervise
+from toolkit.trials import ExecutorUnusable, Outcome, Trial
+from toolkit.trials.local import run_trials
 
-__all__ = ["run_trials"]
+__all__ = ["Executor", "opened"]
 
 
-def run_trials(trials: Sequence[Trial], jobs: int) -> Generator[tuple[Trial, Outcome], None, None]:
-    """Run every trial and yield each with its outcome as it ends.
+class Executor(Protocol):
+    """Runs trials."""
 
-    Trials that measure memory run `jobs` at a time; timed ones follow, one at a time, because whatever runs
-    beside them takes time from them. Closing the generator ends the trials that are running.
+    def facts(self, scripts: Mapping[str, str], *, mix: bool) -> dict[str, Any]:
+        """Return what is to be said of where trials will run, beyond or in place of what is true of this host.
+
+        Parameters
+        ----------
+        scripts : mapping of str to str
+            The code digest of each script by its path.
+        mix : bool
+            Whether hosts of different kinds may run trials of one run.
+
+        Raises
+        ------
+        ExecutorUnusable
+            When a host has other code, or hosts are of different kinds and `mix` is false.
+        ExecutorLost
+            When there is no host.
+        """
+
+    def run(self, trials: Sequence[Trial]) -> Generator[tuple[Trial, Outcome], None, None]:
+        """Run every trial and yield each with its outcome as it ends.
+
+        Closing the generator ends the trials that are running.
+
+        Raises
+        ------
+        ExecutorLost
+            When trials are left that can no longer be run.
+        """
+
+
+@contextmanager
+def opened(where: str, jobs: int) -> Iterator[Executor]:
+    """Open the executor that runs trials at `where`: "local", `jobs` at once, or the address of a Dask scheduler.
+
+    Raises
+    ------
+    ExecutorUnusable
+        When there is no such executor, or what it needs is not installed.
+    ExecutorLost
+        When nobody answers at that address.
     """
-    sweep()
-    memory = [trial for trial in trials if trial.measure != "timed"]
-    timed = [trial for trial in trials if trial.measure == "timed"]
-    yield from _run(memory, jobs)
-    yield from _run(timed, 1)
-
-
-def _run(trials: Sequence[Trial], jobs: int) -> Generator[tuple[Trial, Outcome], None, None]:
-    waiting = iter(trials)
-    running: dict[Future[Outcome], Trial] = {}
-    executor = ThreadPoolExecutor(jobs, thread_name_prefix="supervisor")
-    try:
-        while True:
-            for trial in waiting:
-                running[executor.submit(supervise, trial)] = trial
-                if len(running) == jobs:
-                    break
-            if not running:
-                return
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                yield running.pop(future), future.result()
-    finally:
-        _end(executor)
-
-
-def _end(executor: ThreadPoolExecutor) -> None:
-    """End what still runs and wait until it has, also where an impatient user interrupts this as well."""
-    closing = Thread(target=executor.shutdown, name="closing")
-    while True:
-        try:
-            if closing.ident is None:
-                closing.start()
-            while closing.is_alive():
-                # Again and again: a trial that is just being started is not there yet to be ended.
-                end_all()
-                closing.join(0.05)
-        except KeyboardInterrupt:
-            continue
+    if where == "local":
+        yield _Local(jobs)
         return
+    if not where.startswith(("tcp://", "tls://")):
+        raise ExecutorUnusable(
+            f"--executor takes local or the address of a Dask scheduler, as in tcp://127.0.0.1:8786, not {where!r}"
+        )
+    try:
+        from toolkit.trials.cluster import Cluster
+    except ModuleNotFoundError as problem:
+        if problem.name not in ("distributed", "dask"):
+            raise
+        raise ExecutorUnusable(
+            f"{where} needs Dask: install the extra with pip install 'autograd-memory-toolkit[dask]'"
+        ) from None
+    with Cluster(where) as cluster:
+        yield cluster
+
+
+class _Local:
+    def __init__(self, jobs: int) -> None:
+        self._jobs = jobs
+
+    def facts(self, scripts: Mapping[str, str], *, mix: bool) -> dict[str, Any]:
+        return {}
+
+    def run(self, trials: Sequence[Trial]) -> Generator[tuple[Trial, Outcome], None, None]:
+        return run_trials(trials, self._jobs)

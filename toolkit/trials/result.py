@@ -52,6 +52,17 @@ def read_result(path: Path) -> dict[str, Any]:
         content = path.read_bytes()
     except FileNotFoundError:
         raise BadResult("the trial ended without a result") from None
+    return unpack_result(content)
+
+
+def unpack_result(content: bytes) -> dict[str, Any]:
+    """Return what `pack_result` packed.
+
+    Raises
+    ------
+    BadResult
+        When it is not what was packed.
+    """
     if len(content) < _HEADER.size:
         raise BadResult("the result is cut short")
     magic, length, digest = _HEADER.unpack_from(content)

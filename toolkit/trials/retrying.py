@@ -4,7 +4,8 @@ __all__ = ["MOST_ATTEMPTS", "may_try_again"]
 
 #: In all. What was ended so often most likely asks for it.
 MOST_ATTEMPTS = 3
-_NOT_OF_THE_TRIAL = ("killed", "oom-kill", "worker-lost")
+# Not "worker-lost": the scheduler of a cluster has tried that again by itself.
+_NOT_OF_THE_TRIAL = ("killed", "oom-kill")
 
 
 def may_try_again(status: str, attempts: int) -> bool:

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from toolkit.trials import executors
-from toolkit.trials.executors import run_trials
+from toolkit.trials import local
+from toolkit.trials.local import run_trials
 from toolkit.trials.supervisor import supervise
 
 LOG = """
@@ -60,7 +60,7 @@ def test_leaving_early_ends_what_runs_and_starts_nothing_more(make_trial, tmp_pa
         statuses.append(outcome.status)
         return outcome
 
-    monkeypatch.setattr(executors, "supervise", watched)
+    monkeypatch.setattr(local, "supervise", watched)
     begin = "(Path(FOLDER) / f'began {name}').touch(); "
     trials = [make_trial(begin, "resident", constants={"name": 0})]
     trials += [
@@ -81,7 +81,7 @@ def test_leaving_early_ends_what_runs_and_starts_nothing_more(make_trial, tmp_pa
 
 def test_who_interrupts_twice_does_not_wait_longer(make_trial, tmp_path, eventually, monkeypatch):
     trial = make_trial("(Path(FOLDER) / 'began').touch(); time.sleep(600)", "resident", deadline_seconds=20)
-    real, interrupts = executors.end_all, iter([True, True])
+    real, interrupts = local.end_all, iter([True, True])
 
     def interrupted():
         if next(interrupts, False):
@@ -92,8 +92,8 @@ def test_who_interrupts_twice_does_not_wait_longer(make_trial, tmp_path, eventua
         eventually((tmp_path / "began").exists)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(executors, "end_all", interrupted)
-    monkeypatch.setattr(executors, "wait", interrupted_once_it_runs)
+    monkeypatch.setattr(local, "end_all", interrupted)
+    monkeypatch.setattr(local, "wait", interrupted_once_it_runs)
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         list(run_trials([trial], jobs=1))

@@ -1,0 +1,228 @@
+"""A Dask cluster: its workers supervise trials, and what comes of each streams back to the one writer here."""
+
+import logging
+import time
+import uuid
+from collections import Counter
+from collections.abc import Generator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from importlib.metadata import version
+from itertools import islice
+from types import TracebackType
+from typing import Any
+
+import distributed
+from distributed.scheduler import KilledWorker
+
+from toolkit.trials import ExecutorLost, ExecutorUnusable, Outcome, Trial
+from toolkit.trials.host import MUST_AGREE
+from toolkit.trials.worker import Refused, answer, end_run, introduce, pack_order, unpack_answer
+
+__all__ = ["Cluster"]
+
+#: What a worker offers once, and a trial takes: it keeps one worker to one trial.
+_RESOURCE = "trial"
+_CONNECT_SECONDS = 10
+_LOOK_SECONDS = 1.0
+#: How long there may be no worker: one that was killed is started again within seconds.
+_PATIENCE_SECONDS = 20.0
+#: How long past its deadline a trial may be without an answer. Its supervisor ends it, so the host must be stuck.
+_GRACE_SECONDS = 60.0
+
+
+class Cluster:
+    """The workers of a Dask scheduler; a context manager that is connected while it is open.
+
+    A worker that is lost has its trial started again by the scheduler, on another one and up to three times.
+
+    Parameters
+    ----------
+    address : str
+        Of the scheduler. What TLS needs is in Dask's own configuration.
+
+    Raises
+    ------
+    ExecutorLost
+        On entering, when no scheduler answers there.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._run = uuid.uuid4().hex
+        self._kind: dict[str, Any] | None = None
+        self._begun: Counter[str] = Counter()
+        self._began_at: dict[str, float] = {}
+
+    def __enter__(self) -> "Cluster":
+        # Of a lost connection it tells on many lines, and this module on one.
+        self._logger = logging.getLogger("distributed")
+        self._level = self._logger.level
+        self._logger.setLevel(logging.CRITICAL + 1)
+        try:
+            self._client = distributed.Client(self._address, timeout=_CONNECT_SECONDS, set_as_default=False)
+            self._client.subscribe_topic(self._run, self._note)
+        except (OSError, ValueError, TypeError, RuntimeError) as problem:
+            self._logger.setLevel(self._level)
+            raise ExecutorLost(f"{self._address}: {_first_line(problem)}") from None
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._client.close(timeout=_CONNECT_SECONDS)
+        finally:
+            self._logger.setLevel(self._level)
+
+    def facts(self, scripts: Mapping[str, str], *, mix: bool) -> dict[str, Any]:
+        """Return what is true of the hosts, and check them: see `executors.Executor`."""
+        self._await_workers()
+        introduced = self._introduced(scripts)
+        for one in introduced:
+            if one["obstacle"]:
+                raise ExecutorUnusable(f"{one['host']} {one['obstacle']}")
+        if not mix:
+            _refuse_different_kinds(introduced)
+            self._kind = {name: introduced[0]["facts"][name] for name in MUST_AGREE}
+        told = [one["facts"] for one in introduced]
+        return {
+            **{name: _together([facts[name] for facts in told]) for name in told[0]},
+            "executor": f"Dask {version('distributed')}",
+            "workers": dict(Counter(one["host"] for one in introduced)),
+        }
+
+    def run(self, trials: Sequence[Trial]) -> Generator[tuple[Trial, Outcome], None, None]:
+        """Run every trial on the cluster: see `executors.Executor`."""
+        waiting = iter(trials)
+        running: dict[Future[bytes], Trial] = {}
+        executor: Executor = self._client.get_executor(pure=False, retries=0, resources={_RESOURCE: 1})
+        workers, looked = self._await_workers(), time.monotonic()
+        try:
+            while True:
+                # Enough that no worker waits for the next: a million orders would fill the scheduler's memory.
+                for trial in islice(waiting, max(0, 2 * workers - len(running))):
+                    order = pack_order(self._run, trial, self._kind)
+                    running[executor.submit(_answer, self._run, trial.key, order)] = trial
+                if not running:
+                    return
+                for future in wait(running, _LOOK_SECONDS, FIRST_COMPLETED).done:
+                    yield running[future], self._outcome(running.pop(future), future)
+                if time.monotonic() - looked > _LOOK_SECONDS:
+                    yield from self._given_up(running)
+                    workers, looked = self._await_workers(), time.monotonic()
+        finally:
+            if running:
+                self._drop(executor)
+
+    def _outcome(self, trial: Trial, future: "Future[bytes]") -> Outcome:
+        try:
+            outcome = unpack_answer(future.result())
+        except KilledWorker:
+            return self._lost(trial, "each worker that began it was lost")
+        except Refused as refusal:
+            raise ExecutorLost(str(refusal)) from None
+        except CancelledError:
+            raise ExecutorLost(f"the scheduler at {self._address} is lost") from None
+        except Exception as problem:
+            raise ExecutorLost(f"{self._address} cannot run trials: {_first_line(problem)}") from problem
+        return replace(outcome, conditions={**outcome.conditions, "attempts": max(1, self._begun[trial.key])})
+
+    def _lost(self, trial: Trial, message: str) -> Outcome:
+        began_at = self._began_at.get(trial.key, time.time())
+        return Outcome(
+            status="worker-lost",
+            exit_code=None,
+            message=message,
+            conditions={"attempts": max(1, self._begun[trial.key])},
+            started_at=began_at,
+            elapsed_seconds=time.time() - began_at,
+        )
+
+    def _given_up(
+        self, running: dict["Future[bytes]", Trial]
+    ) -> Generator[tuple[Trial, Outcome], None, None]:
+        """Yield the trials whose hosts should have answered long ago."""
+        now = time.time()
+        for future, trial in list(running.items()):
+            began_at = self._began_at.get(trial.key, now)
+            if not future.done() and now - began_at > trial.deadline_seconds + _GRACE_SECONDS:
+                future.cancel()
+                del running[future]
+                yield trial, self._lost(trial, "its worker did not answer, long after its deadline")
+
+    def _drop(self, executor: Executor) -> None:
+        """Take back what is queued and end what runs, as far as anybody is there to be told."""
+        with suppress(OSError, RuntimeError, CancelledError, TimeoutError):
+            executor.shutdown(wait=False)
+            if self._client.status == "running":
+                self._client.run(end_run, self._run, on_error="ignore")
+
+    def _introduced(self, scripts: Mapping[str, str]) -> list[dict[str, Any]]:
+        try:
+            answers = self._client.run(introduce, dict(scripts), workers=self._workers(), on_error="raise")
+        except Exception as problem:
+            raise ExecutorUnusable(
+                f"{self._address}: a worker cannot run trials: {_first_line(problem)}"
+            ) from None
+        return list(answers.values())
+
+    def _workers(self) -> list[str]:
+        """Return the addresses of the workers that offer to run trials."""
+        known = {}
+        if self._is_connected():
+            with suppress(OSError, CancelledError):
+                known = self._client.scheduler_info(n_workers=-1).get("workers", {})
+        return [address for address, worker in known.items() if worker["resources"].get(_RESOURCE, 0) >= 1]
+
+    def _await_workers(self) -> int:
+        """Wait until there is a worker, but not for ever as the scheduler would, and return how many there are."""
+        until = time.monotonic() + _PATIENCE_SECONDS
+        while not (workers := self._workers()):
+            if not self._is_connected():
+                raise ExecutorLost(f"the scheduler at {self._address} is lost")
+            if time.monotonic() > until:
+                raise ExecutorLost(
+                    f"{self._address} has no worker for trials: start one with dask worker {self._address} "
+                    "--nworkers 1 --nthreads 1 --resources trial=1 --memory-limit 0"
+                )
+            time.sleep(_LOOK_SECONDS / 10)
+        return len(workers)
+
+    def _is_connected(self) -> bool:
+        return bool(self._client.status == "running")
+
+    def _note(self, event: tuple[float, str]) -> None:
+        """Note that a trial has begun: a second time where the first worker was lost."""
+        _, key = event
+        self._begun[key] += 1
+        self._began_at[key] = time.time()
+
+
+def _answer(run: str, key: str, order: bytes) -> bytes:
+    """Do on a worker what is asked, and let the run know when it begins."""
+    return answer(order, partial(distributed.get_worker().log_event, run, key))
+
+
+def _refuse_different_kinds(introduced: Sequence[Mapping[str, Any]]) -> None:
+    first = introduced[0]
+    for other in introduced[1:]:
+        for name in MUST_AGREE:
+            here, there = first["facts"][name], other["facts"][name]
+            if here != there:
+                raise ExecutorUnusable(
+                    f"the cluster's hosts differ: {first['host']} has {name} {here}, and {other['host']} has "
+                    f"{there}: let hosts of one kind offer trial=1, or allow all with --mix"
+                )
+
+
+def _together(values: Sequence[Any]) -> Any:
+    """Return the value that all hosts have, or a list of what they have."""
+    different = [value for index, value in enumerate(values) if value not in values[:index]]
+    return different[0] if len(different) == 1 else different
+
+
+def _first_line(problem: BaseException) -> str:
+    return (str(problem).splitlines() or [type(problem).__name__])[0]
