@@ -9,6 +9,7 @@ from hypothesis import settings
 
 from toolkit.core import config, events
 from toolkit.core.variable import Variable
+from toolkit.trials import turns
 
 # The same examples everywhere, and no deadline: a busy machine fails no test.
 settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=50)
@@ -68,3 +69,11 @@ def sealed():
     if leaked:
         _restore(before)
         pytest.fail("the test leaves behind: " + ", ".join(f"{name} = {after[name]}" for name in leaked))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_turns(tmp_path_factory):
+    """Let tests wait for no run outside of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(turns, "_PLACE", tmp_path_factory.mktemp("turns"))
+        yield

@@ -148,8 +148,9 @@ def run(request: Request, tell: Callable[[Summary, Trial | None, Outcome | None]
     if not writer.path.exists():
         # Nothing is finished, and what cannot be run is to leave nothing behind.
         _limited(request, declared, trials)
-    with opened(request.executor, request.jobs) as executor, writer as store:
-        description |= executor.facts({trial.script: trial.code_digest for trial in trials}, mix=request.mix)
+    scripts = {trial.script: trial.code_digest for trial in trials}
+    with opened(request.executor, request.jobs, scripts, mix=request.mix) as executor, writer as store:
+        description |= executor.facts
         contents = read_store(request.results_dir)
         if not request.mix:
             _refuse_another_environment(contents, description, trials, request.results_dir)

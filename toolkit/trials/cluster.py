@@ -51,6 +51,7 @@ class Cluster:
 
     def __init__(self, address: str) -> None:
         self._address = address
+        self.facts: Mapping[str, Any] = {}
         self._run = uuid.uuid4().hex
         self._kind: dict[str, Any] | None = None
         self._begun: Counter[str] = Counter()
@@ -77,8 +78,8 @@ class Cluster:
         finally:
             self._logger.setLevel(self._level)
 
-    def facts(self, scripts: Mapping[str, str], *, mix: bool) -> dict[str, Any]:
-        """Return what is true of the hosts, and check them: see `executors.Executor`."""
+    def admit(self, scripts: Mapping[str, str], *, mix: bool) -> None:
+        """Check the hosts that are there, and take down their facts: see `executors.opened`."""
         self._await_workers()
         introduced = self._introduced(scripts)
         for one in introduced:
@@ -88,7 +89,7 @@ class Cluster:
             _refuse_different_kinds(introduced)
             self._kind = {name: introduced[0]["facts"][name] for name in MUST_AGREE}
         told = [one["facts"] for one in introduced]
-        return {
+        self.facts = {
             **{name: _together([facts[name] for facts in told]) for name in told[0]},
             "executor": f"Dask {version('distributed')}",
             "workers": dict(Counter(one["host"] for one in introduced)),

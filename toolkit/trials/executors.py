@@ -11,25 +11,15 @@ __all__ = ["Executor", "opened"]
 
 
 class Executor(Protocol):
-    """Runs trials."""
+    """Runs trials.
 
-    def facts(self, scripts: Mapping[str, str], *, mix: bool) -> dict[str, Any]:
-        """Return what is to be said of where trials will run, beyond or in place of what is true of this host.
+    Attributes
+    ----------
+    facts : mapping
+        What is to be said of where trials run, in place of what is true of this host.
+    """
 
-        Parameters
-        ----------
-        scripts : mapping of str to str
-            The code digest of each script by its path.
-        mix : bool
-            Whether hosts of different kinds may run trials of one run.
-
-        Raises
-        ------
-        ExecutorUnusable
-            When a host has other code, or hosts are of different kinds and `mix` is false.
-        ExecutorLost
-            When there is no host.
-        """
+    facts: Mapping[str, Any]
 
     def run(self, trials: Sequence[Trial]) -> Generator[tuple[Trial, Outcome], None, None]:
         """Run every trial and yield each with its outcome as it ends.
@@ -44,15 +34,27 @@ class Executor(Protocol):
 
 
 @contextmanager
-def opened(where: str, jobs: int) -> Iterator[Executor]:
-    """Open the executor that runs trials at `where`: "local", `jobs` at once, or the address of a Dask scheduler.
+def opened(where: str, jobs: int, scripts: Mapping[str, str], *, mix: bool) -> Iterator[Executor]:
+    """Open an executor.
+
+    Parameters
+    ----------
+    where : str
+        "local", or the address of a Dask scheduler.
+    jobs : int
+        How many memory trials run at once where that is "local".
+    scripts : mapping of str to str
+        The code digest of each script that will be run, by its path.
+    mix : bool
+        Whether hosts of different kinds may run trials of one run.
 
     Raises
     ------
     ExecutorUnusable
-        When there is no such executor, or what it needs is not installed.
+        When there is no such executor, what it needs is not installed, a host has other code, or hosts are of
+        different kinds and `mix` is false.
     ExecutorLost
-        When nobody answers at that address.
+        When nobody answers at that address, or has no worker for trials.
     """
     if where == "local":
         yield _Local(jobs)
@@ -70,15 +72,14 @@ def opened(where: str, jobs: int) -> Iterator[Executor]:
             f"{where} needs Dask: install the extra with pip install 'autograd-memory-toolkit[dask]'"
         ) from None
     with Cluster(where) as cluster:
+        cluster.admit(scripts, mix=mix)
         yield cluster
 
 
 class _Local:
     def __init__(self, jobs: int) -> None:
+        self.facts: Mapping[str, Any] = {}
         self._jobs = jobs
-
-    def facts(self, scripts: Mapping[str, str], *, mix: bool) -> dict[str, Any]:
-        return {}
 
     def run(self, trials: Sequence[Trial]) -> Generator[tuple[Trial, Outcome], None, None]:
         return run_trials(trials, self._jobs)

@@ -1,6 +1,7 @@
 """The worker of a cluster: supervises one trial at a time, of the code that was asked for or not at all."""
 
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -69,8 +70,11 @@ def answer(order: bytes, begin: Callable[[], None]) -> bytes:
         conditions = {"host": host_name(), **where, **outcome.conditions}
     except Ended:
         return pack_result({"refused": f"{host_name()}: the run has ended"})
-    except OSError as problem:
-        return pack_result({"refused": f"{host_name()} cannot run trials: {problem}"})
+    except Exception as problem:
+        # As an answer: of some exceptions that are raised here Dask never tells the one who waits.
+        traceback.print_exc()
+        reason = f"{type(problem).__name__}: {problem}".splitlines()[0]
+        return pack_result({"refused": f"{host_name()} cannot run trials: {reason}"})
     return pack_result({"outcome": asdict(replace(outcome, conditions=conditions))})
 
 
