@@ -1,10 +1,12 @@
 """What a probe is: it reads one source of truth during a trial. A file's name is the name of its probe."""
 
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import CodeType
-from typing import Literal, Protocol, TypeAlias, get_args, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, get_args, runtime_checkable
+
+if TYPE_CHECKING:
+    import subprocess
 
 #: When a reading is taken after the workload: its result held, its result dropped, garbage collected, the room for
 #: small objects taken back, the allocator trimmed, known caches emptied.
@@ -109,7 +111,7 @@ class Watcher(Protocol):
     the rank. The baseline is 0 in measures that have none.
     """
 
-    def start(self, process: subprocess.Popen[bytes]) -> None:
+    def start(self, process: "subprocess.Popen[bytes]") -> None:
         """Begin to watch."""
 
     def stop(self) -> None:

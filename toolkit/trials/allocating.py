@@ -1,6 +1,5 @@
 """The factor `malloc`: which allocator serves a trial, and whether this machine has it."""
 
-import ctypes.util
 import platform
 import sys
 from collections.abc import Mapping
@@ -99,6 +98,9 @@ def _found(library: str) -> str:
     """Return what LD_PRELOAD takes for a library; nothing where there is none."""
     if sys.platform != "linux":
         return ""
+    # Here, as it loads much: a trial is told its allocator, and looks for none.
+    import ctypes.util
+
     if known := ctypes.util.find_library(library):
         return known
     paths = (path for folder in _FOLDERS for path in sorted(Path(folder).glob(f"lib{library}.so*")))
