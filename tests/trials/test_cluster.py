@@ -73,11 +73,10 @@ class Machines:
         self.started.append(process)
         return process
 
-    def start_scheduler(self):
+    def start_scheduler(self, *words):
         told = self.folder / "scheduler.json"
-        self.scheduler = self.start(
-            "scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(told)
-        )
+        fixed = ["--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(told)]
+        self.scheduler = self.start("scheduler", *fixed, *words)
         wait_until(lambda: told.exists() and told.read_text().endswith("}"))
         self.address = json.loads(told.read_text())["address"]
 
@@ -455,6 +454,55 @@ def test_a_trial_without_an_answer_is_given_up(own_machines, trials_of, tmp_path
     (trial,) = trials_of(1)
     _, ((_, outcome),) = run_on(own_machines.address, [replace(trial, deadline_seconds=30.0)])
     assert (outcome.status, outcome.exit_code) == ("worker-lost", None)
+
+
+TLS = """
+distributed:
+  comm:
+    require-encryption: true
+    tls:
+      ca-file: {folder}/ca.pem
+      scheduler: {{cert: {folder}/bench.pem, key: {folder}/bench.key}}
+      worker: {{cert: {folder}/bench.pem, key: {folder}/bench.key}}
+      client: {{cert: {folder}/bench.pem, key: {folder}/bench.key}}
+"""
+CERTIFICATES = """
+openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=authority -keyout ca.key -out ca.pem
+openssl req -newkey rsa:2048 -nodes -subj /CN=bench -keyout bench.key -out bench.csr
+openssl x509 -req -in bench.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 30 -out bench.pem
+"""
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl here")
+def test_tls_works_as_the_how_to_says(tmp_path, write_script, monkeypatch):
+    how_to = (PACKAGE.parent / "docs" / "clusters.md").read_text()
+    assert CERTIFICATES in how_to and TLS.format(folder="/path/to") in how_to
+    subprocess.run(["sh", "-ec", CERTIFICATES], cwd=tmp_path, check=True, capture_output=True)
+    (tmp_path / "dask").mkdir()
+    (tmp_path / "dask" / "tls.yaml").write_text(TLS.format(folder=tmp_path))
+    words = ["run", str(write_script()), "--results", "results", "--executor"]
+    made = Machines(tmp_path)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setenv("DASK_CONFIG", str(tmp_path / "dask"))
+            made.start_scheduler("--protocol", "tls")
+            assert made.address.startswith("tls://")
+            made.start_worker()
+            with_tls = run_command(tmp_path, *words, made.address)
+        assert (with_tls.returncode, with_tls.stdout.splitlines()[0][:16]) == (0, "1 trials: 1 run,"), (
+            with_tls
+        )
+        without = run_command(tmp_path, *words, made.address)
+        assert (without.returncode, len(without.stderr.splitlines())) == (2, 1), without
+        assert f"{made.address} needs certificates" in without.stderr
+    finally:
+        made.end()
+
+
+def run_command(folder, *words):
+    return subprocess.run(
+        [sys.executable, "-m", "toolkit", *words], cwd=folder, capture_output=True, text=True, check=False
+    )
 
 
 def test_an_interrupt_drops_the_queue_and_ends_what_runs(machines, write_script, tmp_path):

@@ -45,11 +45,17 @@ class Cluster:
 
     Raises
     ------
+    ExecutorUnusable
+        When the address asks for TLS, and Dask's configuration names no certificates.
     ExecutorLost
         On entering, when no scheduler answers there.
     """
 
     def __init__(self, address: str) -> None:
+        if address.startswith("tls:") and not _has_certificates():
+            raise ExecutorUnusable(
+                f"{address} needs certificates, and Dask's configuration names none: see docs/clusters.md"
+            )
         self._address = address
         self.facts: Mapping[str, Any] = {}
         self._run = uuid.uuid4().hex
@@ -205,6 +211,14 @@ class Cluster:
 def _answer(run: str, key: str, order: bytes) -> bytes:
     """Do on a worker what is asked, and let the run know when it begins."""
     return answer(order, partial(distributed.get_worker().log_event, run, key))
+
+
+def _has_certificates() -> bool:
+    # A client that is made without them takes long to go again, and prints how.
+    try:
+        return distributed.Security().get_connection_args("client")["ssl_context"] is not None
+    except OSError as problem:
+        raise ExecutorUnusable(f"Dask's certificates cannot be read: {problem}") from None
 
 
 def _refuse_different_kinds(introduced: Sequence[Mapping[str, Any]]) -> None:
