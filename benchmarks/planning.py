@@ -36,5 +36,5 @@ def measure() -> Iterator[Reading]:
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         yield Reading(
-            name=f"plan {count:,} trials: peak of memory", value=peak / 2**20, unit="MiB", at_most=8.0
+            name=f"plan {count:,} trials: peak of memory", value=peak / 2**20, unit="MiB", at_most=1.0
         )

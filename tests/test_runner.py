@@ -104,7 +104,7 @@ def test_going_back_to_earlier_code_takes_its_figures_again(go, experiment, resu
         summary, _ = go(experiments=[load_experiment(str(experiment.script))])
     assert (summary.ok, summary.finished_before) == (0, 1)
     contents = read_store(results)
-    assert [row.code_digest for row in contents.rows] == [plan(experiment)[0].code_digest]
+    assert [row.code_digest for row in contents.rows] == [one.code_digest for one in plan(experiment)]
     assert len(contents.left_out) == 1
 
 
@@ -168,7 +168,7 @@ def test_the_order_is_shuffled_by_a_recorded_seed(go, experiment, results):
     go(overrides={"n": [1, 2, 3]}, replicates=2, arguments=["run", "counted.py"], profile="full")
     contents = read_store(results)
     (described,) = contents.runs
-    expected = plan(experiment, "full", {"n": [1, 2, 3]}, 2)
+    expected = list(plan(experiment, "full", {"n": [1, 2, 3]}, 2))
     Random(described.description["order_seed"]).shuffle(expected)
     ran = sorted(contents.rows, key=lambda row: row.started_at)
     assert [row.key for row in ran] == [trial.key for trial in expected]
