@@ -37,7 +37,10 @@ def measure() -> Iterator[Reading]:
             above = median(one[kind] for one in whole) - median(one[kind] for one in bare)
             at_most = None if kind else AT_MOST_SECONDS
             yield Reading(
-                name=f"a {trial.measure} trial above a bare start: {words}", value=above, unit="s", at_most=at_most
+                name=f"a {trial.measure} trial above a bare start: {words}",
+                value=above,
+                unit="s",
+                at_most=at_most,
             )
 
 
