@@ -4,7 +4,6 @@ A file from elsewhere may be made to harm: by views and triggers, which equality
 pages that are used again and again, so that a few bytes hold rows without end; by series that unpack to gigabytes.
 """
 
-import fcntl
 import os
 import sqlite3
 from collections.abc import Collection, Iterator
@@ -158,6 +157,9 @@ def holding(path: Path) -> Iterator[None]:
     StoreLocked
         At once, when another one holds the store.
     """
+    # Here, because readers need no lock, nor a system that has this one.
+    import fcntl
+
     # A file of its own, because SQLite locks the store with calls that flock does not see.
     with open(path.with_name(f"{path.name}.lock"), "ab") as lock:
         try:
