@@ -22,7 +22,7 @@ from toolkit.store.write import Writer
 from toolkit.trials import Outcome
 
 REPOSITORY = Path(toolkit.__file__).parents[1]
-COMMANDS = ("calibrate", "export", "list", "predict", "report", "run")
+COMMANDS = ("calibrate", "export", "list", "predict", "report", "run", "verify")
 
 SCRIPT = '''
 """What does a trial cost?
