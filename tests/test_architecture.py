@@ -15,6 +15,7 @@ HOUSE = Path(__file__).parents[1] / "toolkit"
 #: From the ground up: a folder may import those of lower lines, and itself.
 FLOORS = [
     {"core"},
+    {"nn"},
     {"probes", "engines", "retention"},
     {"trials"},
     {"store"},

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from toolkit.core import functions
+from toolkit.core.backward import gradients
 from toolkit.core.checking import check_gradient
 from toolkit.core.config import Config, current_config, no_grad, using_config
 from toolkit.core.function import Function
@@ -26,6 +27,7 @@ __all__ = [
     "current_config",
     "draw_graph",
     "explain",
+    "gradients",
     "load",
     "no_grad",
     "using_config",

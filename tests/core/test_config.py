@@ -13,6 +13,8 @@ OTHER_LEVELS = [
     ("traversal", "lifo"),
     ("retain_grad", True),
     ("enable_backprop", False),
+    ("saves", "needed"),
+    ("retain_graph", False),
 ]
 
 
@@ -22,6 +24,8 @@ def test_the_defaults_are_those_the_book_ends_with():
         "traversal": "generation",
         "retain_grad": False,
         "enable_backprop": True,
+        "saves": "inputs",
+        "retain_graph": True,
     }
 
 

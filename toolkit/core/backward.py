@@ -1,18 +1,20 @@
 """The traversal: how gradients travel from a variable to the leaves (book steps 13 to 16 and 18.1)."""
 
+from collections.abc import Sequence
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
 from toolkit.core import events
-from toolkit.core.config import current_config
+from toolkit.core.config import current_config, using_config
+from toolkit.core.function import Function
+from toolkit.core.variable import Array, Variable
 
-if TYPE_CHECKING:
-    from toolkit.core.function import Function
-    from toolkit.core.variable import Array, Variable
+__all__ = ["backward", "gradients"]
 
-__all__ = ["go_backward"]
+#: An array, or a variable where the pass is itself recorded.
+Gradient: TypeAlias = Any
 
 
 class _Queue(Protocol):
@@ -20,8 +22,8 @@ class _Queue(Protocol):
 
     visits_once: bool
 
-    def push(self, function: "Function") -> None: ...
-    def pop(self) -> "Function": ...
+    def push(self, function: Function) -> None: ...
+    def pop(self) -> Function: ...
     def __bool__(self) -> bool: ...
 
 
@@ -34,13 +36,13 @@ class _ByGeneration:
         self._heap: list[tuple[int, int, Function]] = []
         self._seen: set[Function] = set()
 
-    def push(self, function: "Function") -> None:
+    def push(self, function: Function) -> None:
         if function not in self._seen:
             # The count of functions seen breaks ties: the later one goes first, as in the book's sorted list.
             heappush(self._heap, (-function.generation, -len(self._seen), function))
             self._seen.add(function)
 
-    def pop(self) -> "Function":
+    def pop(self) -> Function:
         return heappop(self._heap)[2]
 
     def __bool__(self) -> bool:
@@ -55,37 +57,269 @@ class _LastInFirstOut:
     def __init__(self) -> None:
         self._stack: list[Function] = []
 
-    def push(self, function: "Function") -> None:
+    def push(self, function: Function) -> None:
         self._stack.append(function)
 
-    def pop(self) -> "Function":
+    def pop(self) -> Function:
         return self._stack.pop()
 
     def __bool__(self) -> bool:
         return bool(self._stack)
 
 
-def go_backward(root: "Variable", retain_grad: bool) -> None:
-    """Carry the gradient of `root` back to the leaves; `Variable.backward` tells the rest."""
-    seed = _seed(root)
-    if root.creator is None:
-        root.grad = seed
+def backward(
+    self: Variable,
+    retain_grad: bool | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+) -> None:
+    """Compute the gradient of this variable with respect to every leaf it was made from.
+
+    Leaves add it to `grad`. The pass starts from this variable's own `grad`, or from ones where it has none.
+
+    Parameters
+    ----------
+    retain_grad : bool, optional
+        Whether intermediate variables, this one included, keep their gradients (step 18.1). Without it the
+        toggle of the same name decides.
+    retain_graph : bool, optional
+        Whether the graph serves a second pass, or each function lets go of what it saved as soon as it was gone
+        back through. Without it the toggle of the same name decides.
+    create_graph : bool
+        Whether the pass is itself recorded, so that gradients are variables that can be differentiated again.
+        A leaf's `grad` then leads to a graph that leads back to the leaf: a cycle, which lasts until `cleargrad`
+        or the garbage collector comes. `gradients` closes none.
+
+    Raises
+    ------
+    TypeError
+        The data, or that of an input which is given a gradient, is not real floating data.
+    ValueError
+        A function returned a gradient of the wrong number, shape or dtype.
+    RuntimeError
+        This variable was made while the graph was switched off, or a function has let go of what it saved.
+    """
+    config = current_config()
+    seed = _seed(self, create_graph)
+    if self.creator is None:
+        self.grad = seed
         return
-    queue: _Queue = _ByGeneration() if current_config().traversal == "generation" else _LastInFirstOut()
-    # What has arrived at a variable and not yet been passed on. It is kept apart from `grad`, so that a
-    # second pass does not send on what the first one left there.
-    arrived = {root: seed}
-    root.grad = None
-    queue.push(root.creator)
+    self.grad = None
+    one_pass = _Pass(
+        retain_grad=config.retain_grad if retain_grad is None else retain_grad,
+        retain_graph=config.retain_graph if retain_graph is None else retain_graph,
+        create_graph=create_graph,
+    )
+    one_pass.arrive(self, seed)
     del seed
-    while queue:
-        _step(queue.pop(), arrived, queue, retain_grad)
-    if retain_grad:
-        for variable, gradient in arrived.items():
-            variable.grad = _accumulated(variable.grad, gradient, (), ())
+    one_pass.run()
 
 
-def _seed(root: "Variable") -> "Array":
+Variable.backward = backward  # type: ignore[method-assign]
+
+
+def gradients(
+    ys: Variable | Sequence[Variable],
+    xs: Sequence[Variable],
+    gys: Sequence[Gradient] | None = None,
+    *,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+) -> tuple[Gradient, ...]:
+    """Return the gradients of `ys` with respect to `xs`, and leave every `grad` alone.
+
+    Because nothing is kept in a `grad`, recording the pass (`create_graph`) closes no cycle of references.
+
+    Parameters
+    ----------
+    ys : Variable or sequence of Variable
+        Where the pass starts.
+    xs : sequence of Variable
+        Where it ends: what lies behind them is not visited, so that of two where one leads to the other the
+        later one's gradient is not passed on.
+    gys : sequence of numpy.ndarray or Variable, optional
+        The gradients of `ys`; ones where there is none.
+    retain_graph : bool, optional
+        As `Variable.backward` has it.
+    create_graph : bool
+        Whether the gradients are variables, with a graph of their own.
+
+    Returns
+    -------
+    tuple of numpy.ndarray, of Variable with `create_graph`, or of None
+        One for each of `xs`, None for one that `ys` do not depend on.
+
+    Raises
+    ------
+    TypeError, ValueError, RuntimeError
+        As `Variable.backward`.
+    """
+    roots = tuple(ys) if isinstance(ys, Sequence) else (ys,)
+    seeds = [np.ones_like(_differentiable(y).data) for y in roots] if gys is None else list(gys)
+    wanted: dict[_Place, Gradient | None] = dict.fromkeys([_place(x) for x in xs])
+    one_pass = _Pass(
+        retain_grad=False,
+        retain_graph=current_config().retain_graph if retain_graph is None else retain_graph,
+        create_graph=create_graph,
+        wanted=wanted,
+    )
+    for y in roots:
+        # From here on the pass alone holds a seed.
+        one_pass.arrive(_differentiable(y), one_pass.gradient(seeds.pop(0)))
+    del roots, ys
+    one_pass.run()
+    return tuple([wanted[_place(x)] for x in xs])
+
+
+#: A leaf, or the creator of a variable and which of its outputs the variable is.
+_Place: TypeAlias = Variable | tuple[Function, int]
+
+
+def _place(x: Variable) -> _Place:
+    return x if x.creator is None else (x.creator, x.position)
+
+
+class _Pass:
+    """One pass back through a graph.
+
+    What has arrived at a variable and not yet been passed on is kept apart from its `grad`, so that a second
+    pass does not send on what the first one left there: by the function that made the variable, which outlives
+    it where only what is needed is saved.
+    """
+
+    def __init__(
+        self,
+        *,
+        retain_grad: bool,
+        retain_graph: bool,
+        create_graph: bool,
+        wanted: dict[_Place, Gradient | None] | None = None,
+    ) -> None:
+        self._retain_grad = retain_grad
+        self._retain_graph = retain_graph
+        self._create_graph = create_graph
+        self._wanted = wanted
+        self._arrived: dict[Function, list[Gradient | None]] = {}
+        by_generation = current_config().traversal == "generation"
+        self._queue: _Queue = _ByGeneration() if by_generation else _LastInFirstOut()
+
+    def run(self) -> None:
+        """Visit function after function until none waits."""
+        if self._create_graph:
+            with using_config(enable_backprop=True):
+                self._visit_all()
+        else:
+            self._visit_all()
+        if self._retain_grad:
+            # Only the wrong order leaves any behind.
+            for function, gys in self._arrived.items():
+                for output, gy in zip(function.live_outputs(), gys, strict=True):
+                    if output is not None and gy is not None:
+                        output.grad = _accumulated(output.grad, gy, (), ())
+
+    def _visit_all(self) -> None:
+        while self._queue:
+            self._step(self._queue.pop())
+
+    def gradient(self, value: Any) -> Gradient:
+        """Return a value as the gradients of this pass are: an array, or a variable where it is recorded."""
+        if self._create_graph:
+            return value if isinstance(value, Variable) else Variable(np.asarray(value))
+        return value if type(value) is np.ndarray else np.asarray(value)
+
+    def arrive(
+        self,
+        x: Variable,
+        gx: Gradient,
+        gys: tuple[Gradient, ...] = (),
+        gxs: tuple[Gradient | None, ...] = (),
+    ) -> None:
+        """Add `gx`, which a step made of `gys` among `gxs`, to the gradient of `x`."""
+        creator = x.creator
+        if self._wanted is not None:
+            place = _place(x)
+            if place in self._wanted:
+                self._wanted[place] = _accumulated(self._wanted[place], gx, gys, gxs)
+                return
+            if creator is None:
+                return
+        if creator is None:
+            x.grad = _accumulated(x.grad, gx, gys, gxs)
+            return
+        waiting = self._arrived.get(creator)
+        if waiting is None:
+            waiting = self._arrived[creator] = [None] * len(creator.outputs)
+        waiting[x.position] = _accumulated(waiting[x.position], gx, gys, gxs)
+        self._queue.push(creator)
+
+    def _step(self, function: Function) -> None:
+        # One step is one call, so that its arrays die with it: the predicted peaks allow for no leftovers.
+        outputs = function.live_outputs()
+        gys = self._output_gradients(function)
+        if not hasattr(function, "inputs"):
+            raise RuntimeError(
+                f"this {type(function).__name__} has let go of what it saved in an earlier backward pass; keep "
+                "it for a second one with retain_graph=True"
+            )
+        gxs = function.backward(*gys)
+        if type(gxs) is not tuple:
+            gxs = (gxs,)
+        inputs = function.inputs
+        if len(gxs) != len(inputs):
+            raise ValueError(
+                f"{type(function).__name__}.backward returned {len(gxs)} gradients for {len(inputs)} inputs"
+            )
+        # All are checked before the first is passed on: a refused gradient leaves no half of a step behind.
+        gxs = tuple([self._checked(gx, function, position) for position, gx in enumerate(gxs)])
+        for x, gx in zip(inputs, gxs, strict=True):
+            if gx is not None:
+                self.arrive(x, gx, gys, gxs)
+        if events.listeners:
+            events.announce_backward_step(function, _arrays(gys), _arrays(gxs))
+        if self._queue.visits_once:
+            if not self._retain_graph:
+                function.let_go()
+            for output, gy in zip(outputs, gys, strict=True):
+                if output is not None and self._wanted is None:
+                    output.grad = _accumulated(output.grad, gy, gys, gxs) if self._retain_grad else None
+
+    def _output_gradients(self, function: Function) -> tuple[Gradient, ...]:
+        gys = self._arrived.pop(function) if self._queue.visits_once else self._arrived[function]
+        return tuple([function.zero_gradient(place) if gy is None else gy for place, gy in enumerate(gys)])
+
+    def _checked(self, gradient: Any, function: Function, position: int) -> Gradient | None:
+        if gradient is None:
+            return None
+        gradient = self.gradient(gradient)
+        x = function.inputs[position]
+        if x.dtype.kind != "f":
+            raise TypeError(
+                f"input {position} of {type(function).__name__} holds {x.dtype}, which has no gradient: "
+                "make it floating data, or let backward return None for it"
+            )
+        if gradient.shape != x.shape or gradient.dtype != x.dtype:
+            raise ValueError(
+                f"{type(function).__name__}.backward returned a gradient of {_layout(gradient)} "
+                f"for input {position}, whose data is {_layout(x)}"
+            )
+        return gradient
+
+
+def _seed(root: Variable, create_graph: bool) -> Gradient:
+    _differentiable(root)
+    seed: Gradient = root.grad
+    if seed is None:
+        seed = np.ones_like(root.data)
+    elif not (create_graph and isinstance(seed, Variable)):
+        seed = np.asarray(seed)
+    if seed.shape != root.shape or seed.dtype != root.dtype:
+        raise ValueError(
+            f"backward starts from this variable's grad, which is {_layout(seed)}; its data is {_layout(root)}"
+        )
+    return Variable(seed) if create_graph and isinstance(seed, np.ndarray) else seed
+
+
+def _differentiable(root: Variable) -> Variable:
     if root.untracked:
         raise RuntimeError(
             "this variable was made while enable_backprop was False (no_grad), so no graph leads back from "
@@ -93,96 +327,35 @@ def _seed(root: "Variable") -> "Array":
         )
     if root.data.dtype.kind != "f":
         raise TypeError(f"backward needs real floating data, and this variable holds {root.data.dtype}")
-    if root.grad is None:
-        return np.ones_like(root.data)
-    seed = np.asarray(root.grad)
-    if seed.shape != root.data.shape or seed.dtype != root.data.dtype:
-        raise ValueError(
-            f"backward starts from this variable's grad, which is {_layout(seed)}; "
-            f"its data is {_layout(root.data)}"
-        )
-    return seed
-
-
-def _step(function: "Function", arrived: "dict[Variable, Array]", queue: _Queue, retain_grad: bool) -> None:
-    # One step is one call, so that its arrays die with it: the predicted peaks allow for no leftovers.
-    outputs = function.live_outputs()
-    gys = _output_gradients(function, outputs, arrived, take=queue.visits_once)
-    gxs = function.backward(*gys)
-    if type(gxs) is not tuple:
-        gxs = (gxs,)
-    if len(gxs) != len(function.inputs):
-        raise ValueError(
-            f"{type(function).__name__}.backward returned {len(gxs)} gradients "
-            f"for {len(function.inputs)} inputs"
-        )
-    # All are checked before the first is passed on: a refused gradient leaves no half of a step behind.
-    gxs = tuple([_checked(gx, function, position) for position, gx in enumerate(gxs)])
-    for x, gx in zip(function.inputs, gxs, strict=True):
-        if gx is None:
-            continue
-        if x.creator is None:
-            x.grad = _accumulated(x.grad, gx, gys, gxs)
-        else:
-            arrived[x] = _accumulated(arrived.get(x), gx, gys, gxs)
-            queue.push(x.creator)
-    if events.listeners:
-        events.announce_backward_step(function, gys, gxs)
-    for output, gy in zip(outputs, gys, strict=True):
-        if output is not None and queue.visits_once:
-            output.grad = _accumulated(output.grad, gy, gys, gxs) if retain_grad else None
-
-
-def _output_gradients(
-    function: "Function",
-    outputs: "tuple[Variable | None, ...]",
-    arrived: "dict[Variable, Array]",
-    *,
-    take: bool,
-) -> "tuple[Array, ...]":
-    gradients = []
-    for position, output in enumerate(outputs):
-        gradient = None
-        if output is not None:
-            gradient = arrived.pop(output, None) if take else arrived.get(output)
-        gradients.append(function.zero_gradient(position) if gradient is None else gradient)
-    return tuple(gradients)
+    return root
 
 
 def _accumulated(
-    gradient: "Array | None",
-    more: "Array",
-    gys: "tuple[Array, ...]",
-    gxs: "tuple[Array | None, ...]",
-) -> "Array":
+    gradient: Gradient | None,
+    more: Gradient,
+    gys: tuple[Gradient, ...],
+    gxs: tuple[Gradient | None, ...],
+) -> Gradient:
     if gradient is None:
         return more
     # Out of place (step 14.2): functions such as Add hand the same array to several variables. A 0-d sum
     # comes back as a scalar.
-    total = np.asarray(gradient + more)
+    total = gradient + more
+    if not isinstance(total, np.ndarray | Variable):
+        total = np.asarray(total)
     if events.listeners:
-        events.announce_accumulation(gradient, total, gys, gxs)
+        events.announce_accumulation(_array(gradient), _array(total), _arrays(gys), _arrays(gxs))
     return total
 
 
-def _checked(gradient: Any, function: "Function", position: int) -> "Array | None":
-    if gradient is None:
-        return None
-    gradient = np.asarray(gradient)
-    data = function.inputs[position].data
-    if data.dtype.kind != "f":
-        raise TypeError(
-            f"input {position} of {type(function).__name__} holds {data.dtype}, which has no gradient: "
-            "make it floating data, or let backward return None for it"
-        )
-    if gradient.shape != data.shape or gradient.dtype != data.dtype:
-        raise ValueError(
-            f"{type(function).__name__}.backward returned a gradient of {_layout(gradient)} "
-            f"for input {position}, whose data is {_layout(data)}"
-        )
-    checked: Array = gradient
-    return checked
+def _arrays(gradients: tuple[Gradient | None, ...]) -> Any:
+    return tuple([gradient if gradient is None else _array(gradient) for gradient in gradients])
 
 
-def _layout(array: "Array") -> str:
+def _array(gradient: Gradient) -> Array:
+    array: Array = gradient.data if isinstance(gradient, Variable) else gradient
+    return array
+
+
+def _layout(array: Array | Variable) -> str:
     return f"shape {array.shape} and dtype {array.dtype}"

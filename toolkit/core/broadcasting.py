@@ -4,17 +4,15 @@ from typing import Any
 
 import numpy as np
 
-from toolkit.core.variable import Array
-
 __all__ = ["reduce_to"]
 
 
-def reduce_to(gradient: Array, shape: tuple[int, ...], dtype: np.dtype[Any] | None = None) -> Array:
+def reduce_to(gradient: Any, shape: tuple[int, ...], dtype: np.dtype[Any] | None = None) -> Any:
     """Sum `gradient` over the axes that broadcasting added or stretched, so that it has `shape`.
 
     Parameters
     ----------
-    gradient : numpy.ndarray
+    gradient : numpy.ndarray or Variable
         Of a shape that `shape` broadcasts to.
     shape : tuple of int
         The shape before broadcasting.
@@ -23,13 +21,13 @@ def reduce_to(gradient: Array, shape: tuple[int, ...], dtype: np.dtype[Any] | No
 
     Returns
     -------
-    numpy.ndarray
+    numpy.ndarray or Variable
         `gradient` itself where there is nothing to do.
     """
     if gradient.shape != shape:
         added = gradient.ndim - len(shape)
         stretched = [added + axis for axis, size in enumerate(shape) if size == 1]
-        gradient = np.asarray(gradient.sum(axis=(*range(added), *stretched), keepdims=True))
+        gradient = gradient.sum(axis=(*range(added), *stretched), keepdims=True)
         gradient = gradient.reshape(shape)
     if dtype is not None and gradient.dtype != dtype:
         gradient = gradient.astype(dtype)

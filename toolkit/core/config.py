@@ -1,4 +1,4 @@
-"""Every toggle of the core in one place (book steps 15, 17 and 18).
+"""Every toggle of the core in one place (book steps 15, 17 and 18, and the ways of saving memory beyond).
 
 The toggles are one immutable value. It is held in a `ContextVar`, so that threads and asyncio tasks never see
 each other's settings: a new thread starts from the defaults, a new task from those of its maker.
@@ -29,6 +29,12 @@ class Config:
         Whether the gradients of intermediate variables outlive the backward pass (step 18.1).
     enable_backprop : bool
         Whether a call records the graph that a backward pass needs (step 18.3).
+    saves : {"inputs", "needed"}
+        What a recorded call keeps for its gradient: all of its inputs, as the book does, or the data alone that
+        the gradient needs.
+    retain_graph : bool
+        Whether the graph outlives the backward pass, as in the book, or each function lets go of what it saved
+        as soon as it was gone back through.
 
     Raises
     ------
@@ -42,6 +48,8 @@ class Config:
     )
     retain_grad: bool = field(default=False, metadata={"levels": (False, True)})
     enable_backprop: bool = field(default=True, metadata={"levels": (False, True)})
+    saves: Literal["inputs", "needed"] = field(default="inputs", metadata={"levels": ("inputs", "needed")})
+    retain_graph: bool = field(default=True, metadata={"levels": (False, True)})
 
     def __post_init__(self) -> None:
         for toggle, levels in self.levels().items():

@@ -7,9 +7,10 @@ import numpy as np
 
 from toolkit.core import events
 from toolkit.core.config import current_config
+from toolkit.core.saving import Unsaved
 from toolkit.core.variable import Array, Operand, Variable, as_array
 
-__all__ = ["Function"]
+__all__ = ["Function", "compute"]
 
 
 class Function:
@@ -21,19 +22,31 @@ class Function:
     ----------
     inputs : tuple of Variable
         What the call was given. Held strongly: the gradient needs their data (step 18.2). Set only while the
-        graph is switched on.
+        graph is switched on. With the toggle ``saves="needed"`` an `Unsaved` stands for each one whose data
+        the gradient does not need, unless it is a leaf, whose gradient must have somewhere to go.
     outputs : tuple of Variable or of weak references to Variable
         What the call made, held as the toggle `references` says (step 17.4).
     generation : int
         The highest generation among the inputs (step 16.1).
+    needs_inputs : bool or tuple of int
+        Whether the gradient needs the data of the inputs, or the positions of those that it needs.
+    needs_output : bool
+        Whether it needs the data of the output, which is kept where not every input is.
+    keeps : tuple of str
+        The attributes that hold arrays of its own for the gradient, such as a mask.
     """
 
-    __slots__ = ("__weakref__", "generation", "inputs", "output_layouts", "outputs")
+    __slots__ = ("__weakref__", "generation", "inputs", "output_data", "output_layouts", "outputs")
 
     inputs: tuple[Variable, ...]
     outputs: "tuple[Variable, ...] | tuple[weakref.ref[Variable], ...]"
+    output_data: Array
     output_layouts: tuple[tuple[tuple[int, ...], np.dtype[Any]], ...]
     generation: int
+
+    needs_inputs: bool | tuple[int, ...] = True
+    needs_output: bool = False
+    keeps: tuple[str, ...] = ()
 
     def forward(self, *xs: Any) -> Any:
         """Compute the outputs, one array or a tuple of arrays, from the arrays of the inputs."""
@@ -74,6 +87,8 @@ class Function:
         config = current_config()
         if config.enable_backprop:
             self._record(variables, outputs, weakly=config.references == "weak")
+            if config.saves == "needed":
+                self.save_needed(outputs)
         else:
             for output in outputs:
                 output.untracked = True
@@ -82,17 +97,63 @@ class Function:
         return outputs[0] if len(outputs) == 1 else outputs
 
     def _record(self, inputs: tuple[Variable, ...], outputs: tuple[Variable, ...], *, weakly: bool) -> None:
-        if hasattr(self, "inputs"):
+        if hasattr(self, "generation"):
             raise RuntimeError(f"this {type(self).__name__} has recorded a call; make one for each call")
         self.inputs = inputs
         self.generation = max([x.generation for x in inputs], default=0)
-        for output in outputs:
-            output.set_creator(self)
+        for position, output in enumerate(outputs):
+            output.set_creator(self, position)
         if len(outputs) > 1:
             # A single output outlives its function's turn in the backward pass; one of several may be dead by
             # then, and the zeros that stand for its gradient need a layout.
             self.output_layouts = tuple([(output.shape, output.dtype) for output in outputs])
         self.outputs = tuple([weakref.ref(output) for output in outputs]) if weakly else outputs
+
+    def save_needed(self, outputs: tuple[Variable, ...]) -> None:
+        """Save what the gradient needs, in place of all inputs; a subclass may keep something smaller still."""
+        needed = self.needs_inputs
+        if self.needs_output:
+            self.output_data = outputs[0].data
+        if needed is not True:
+            self.inputs = tuple(
+                [
+                    x if x.creator is None or (needed and position in needed) else Unsaved(x)
+                    for position, x in enumerate(self.inputs)
+                ]
+            )
+
+    def input_like(self, gy: Any, position: int = 0) -> Any:
+        """Return an input as `backward` needs it: its array where `gy` is one, else the variable itself.
+
+        A gradient that is a variable is one that is itself recorded (``create_graph=True``), and a `backward`
+        that takes its inputs by this method serves both.
+        """
+        x = self.inputs[position]
+        return x if isinstance(gy, Variable) else x.data
+
+    def output_like(self, gy: Any) -> Any:
+        """Return the output, as `input_like` an input: as it was kept, or computed again.
+
+        A function that holds its inputs anyway computes its output again: to keep the output's array would be
+        to hold it beyond the output's own life.
+        """
+        if isinstance(gy, Variable):
+            (y,) = self.live_outputs()
+            return self._output_again() if y is None else y
+        if hasattr(self, "output_data"):
+            return self.output_data
+        return self.forward(*[x.data for x in self.inputs])
+
+    def _output_again(self) -> Variable:
+        y = Variable(as_array(self.output_like(None)))
+        y.set_creator(self)
+        return y
+
+    def let_go(self) -> None:
+        """Forget what was saved for the gradient; there is none any more."""
+        for name in ("inputs", "output_data", *self.keeps):
+            if hasattr(self, name):
+                delattr(self, name)
 
     def live_outputs(self) -> tuple[Variable | None, ...]:
         """Return the recorded outputs, with None for each one that has died since."""
@@ -102,6 +163,11 @@ class Function:
         """Return zeros in the layout of the output at `position`, also when that output is dead."""
         shape, dtype = self.output_layouts[position]
         return np.zeros(shape, dtype)
+
+
+def compute(function: Function, *xs: Any) -> Any:
+    """Compute on arrays as they are and on variables with a record of it, for a `backward` that serves both."""
+    return function(*xs) if any(isinstance(x, Variable) for x in xs) else function.forward(*xs)
 
 
 def _as_inputs(inputs: tuple[Operand, ...]) -> tuple[Variable, ...]:

@@ -5,9 +5,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from toolkit.core.backward import go_backward
-from toolkit.core.config import current_config
-
 if TYPE_CHECKING:
     from toolkit.core.function import Function
 
@@ -30,9 +27,11 @@ class Variable:
     Attributes
     ----------
     grad : numpy.ndarray or None
-        The gradient, of the shape and dtype of `data`.
+        The gradient, of the shape and dtype of `data`; a `Variable` where the backward pass was itself recorded.
     creator : Function or None
         The function that made this variable; None for a leaf.
+    position : int
+        Which output of its creator it is, from 0.
     generation : int
         0 for a leaf, one more than its creator's otherwise (step 16.1).
     untracked : bool
@@ -44,7 +43,7 @@ class Variable:
         When `data` is not an array. `as_array` makes one of a scalar.
     """
 
-    __slots__ = ("__weakref__", "creator", "data", "generation", "grad", "name", "untracked")
+    __slots__ = ("__weakref__", "creator", "data", "generation", "grad", "name", "position", "untracked")
     # Keeps `array + variable` from broadcasting over the variable: numpy hands the operation to us.
     __array_ufunc__ = None
 
@@ -55,14 +54,15 @@ class Variable:
             )
         self.data = data
         self.name = name
-        self.grad: Array | None = None
+        self.grad: Any = None
         self.creator: Function | None = None
         self.generation = 0
         self.untracked = False
 
-    def set_creator(self, function: "Function") -> None:
+    def set_creator(self, function: "Function", position: int = 0) -> None:
         """Record the function that made this variable, and with it the generation (step 16.1)."""
         self.creator = function
+        self.position = position
         self.generation = function.generation + 1
 
     def cleargrad(self) -> None:
@@ -70,29 +70,6 @@ class Variable:
         self.grad = None
 
     clear_grad = cleargrad
-
-    def backward(self, retain_grad: bool | None = None) -> None:
-        """Compute the gradient of this variable with respect to every leaf it was made from.
-
-        Leaves add it to `grad`. The pass starts from this variable's own `grad`, or from ones where it has
-        none.
-
-        Parameters
-        ----------
-        retain_grad : bool, optional
-            Whether intermediate variables, this one included, keep their gradients (step 18.1). Without it
-            the toggle of the same name decides.
-
-        Raises
-        ------
-        TypeError
-            The data, or that of an input which is given a gradient, is not real floating data.
-        ValueError
-            A function returned a gradient of the wrong number, shape or dtype.
-        RuntimeError
-            This variable was made while the graph was switched off.
-        """
-        go_backward(self, current_config().retain_grad if retain_grad is None else retain_grad)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -122,7 +99,17 @@ class Variable:
         return f"Variable({np.array2string(self.data, prefix='Variable(', separator=', ')}{name})"
 
     if TYPE_CHECKING:
-        # Each family of functions installs its own operators and methods at run time; these are their types.
+        # The traversal and each family of functions install their own methods and operators at run time; these
+        # are their types.
+        def backward(
+            self,
+            retain_grad: bool | None = None,
+            retain_graph: bool | None = None,
+            create_graph: bool = False,
+        ) -> None:
+            """See `toolkit.core.backward`."""
+
+        def __getitem__(self, index: Any) -> "Variable": ...
         def __add__(self, other: Operand) -> "Variable": ...
         def __radd__(self, other: Operand) -> "Variable": ...
         def __sub__(self, other: Operand) -> "Variable": ...
@@ -150,6 +137,15 @@ class Variable:
 
         def mean(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> "Variable":
             """Return `toolkit.mean` of this variable."""
+
+        def max(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> "Variable":
+            """Return `toolkit.max` of this variable."""
+
+        def min(self, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> "Variable":
+            """Return `toolkit.min` of this variable."""
+
+        def astype(self, dtype: npt.DTypeLike) -> "Variable":
+            """Return `toolkit.astype` of this variable."""
 
 
 def as_array(value: Any) -> Any:

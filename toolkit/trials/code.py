@@ -17,6 +17,7 @@ _RUN_IN_TRIALS = (
     "__init__.py",
     "experiment.py",
     "core/**/*.py",
+    "nn/*.py",
     "probes/*.py",
     "engines/*.py",
     "trials/*.py",

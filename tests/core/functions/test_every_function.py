@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import toolkit
-from toolkit import Function, Variable, check_gradient
+from toolkit import Function, Variable, check_gradient, gradients, using_config
 from toolkit.core import functions
 from toolkit.core.events import Listener, listening
 
@@ -127,6 +127,53 @@ def test_nothing_that_is_handed_over_is_written_to(function, arrays):
 
 
 @every_case
-def test_a_call_saves_no_array_beside_its_inputs(function, arrays):
+def test_a_call_saves_no_array_beside_its_inputs_but_what_it_says(function, arrays):
     for call in _calls(function, arrays)[1]:
-        assert not [one for one in gc.get_referents(call) if isinstance(one, np.ndarray)]
+        said = [getattr(call, name, None) for name in call.keeps]
+        assert not [
+            one
+            for one in gc.get_referents(call)
+            if isinstance(one, np.ndarray) and not any(one is kept for kept in said)
+        ]
+
+
+@every_case
+def test_what_is_saved_changes_no_bit_of_a_gradient(function, arrays):
+    expected = _values_and_gradients(function, arrays)
+    for settings in (
+        {"saves": "needed"},
+        {"saves": "needed", "retain_graph": False},
+        {"retain_graph": False},
+    ):
+        with using_config(**settings):
+            results = _values_and_gradients(function, arrays)
+        for result, right in zip(results, expected, strict=True):
+            np.testing.assert_array_equal(result, right, strict=True)
+
+
+def _weighted_gradients(function, xs, create_graph):
+    with using_config(enable_backprop=True):
+        y = function(*xs)
+        ys = y if isinstance(y, tuple) else (y,)
+        weights = [np.asarray(1 + np.cos(np.arange(one.size)).reshape(one.shape) / 2) for one in ys]
+        gxs = gradients(ys, xs, weights, create_graph=create_graph)
+    return tuple(gx for gx in gxs if gx is not None)
+
+
+@every_case
+def test_a_recorded_pass_computes_what_a_plain_one_does(function, arrays):
+    for saves in ("inputs", "needed"):
+        with using_config(saves=saves):
+            xs = [Variable(array) for array in arrays]
+            recorded = _weighted_gradients(function, xs, create_graph=True)
+            plain = _weighted_gradients(function, xs, create_graph=False)
+        for one, other in zip(recorded, plain, strict=True):
+            np.testing.assert_allclose(one.data, other, rtol=1e-12, atol=1e-15, strict=True)
+
+
+@every_case
+def test_the_gradient_of_the_gradient_is_right(function, arrays):
+    with using_config(saves="needed"):
+        check_gradient(
+            lambda *xs: _weighted_gradients(function, xs, create_graph=True), *arrays, rtol=1e-4, atol=1e-6
+        )

@@ -1,5 +1,7 @@
 """Addition, subtraction, multiplication, division, negation and powers, with NumPy's broadcasting."""
 
+from typing import Any
+
 import numpy as np
 
 from toolkit.core.broadcasting import reduce_to
@@ -13,12 +15,13 @@ class Add(Function):
     """``x0 + x1`` (step 11)."""
 
     __slots__ = ()
+    needs_inputs = False
 
     def forward(self, x0: Array, x1: Array) -> Array:
         """Add elementwise."""
         return x0 + x1
 
-    def backward(self, gy: Array) -> tuple[Array, Array]:
+    def backward(self, gy: Any) -> tuple[Any, Any]:
         """Hand the gradient on to both inputs (step 13.1)."""
         return _to_inputs(self, gy, gy)
 
@@ -27,12 +30,13 @@ class Sub(Function):
     """``x0 - x1``."""
 
     __slots__ = ()
+    needs_inputs = False
 
     def forward(self, x0: Array, x1: Array) -> Array:
         """Subtract elementwise."""
         return x0 - x1
 
-    def backward(self, gy: Array) -> tuple[Array, Array]:
+    def backward(self, gy: Any) -> tuple[Any, Any]:
         """Hand the gradient on, with its sign changed for the second input."""
         gx0, gx1 = _to_inputs(self, gy, gy)
         return gx0, -gx1
@@ -47,9 +51,9 @@ class Mul(Function):
         """Multiply elementwise."""
         return x0 * x1
 
-    def backward(self, gy: Array) -> tuple[Array, Array]:
+    def backward(self, gy: Any) -> tuple[Any, Any]:
         """Multiply by the other input."""
-        x0, x1 = self.inputs[0].data, self.inputs[1].data
+        x0, x1 = self.input_like(gy, 0), self.input_like(gy, 1)
         return reduce_to(gy * x1, x0.shape, x0.dtype), reduce_to(gy * x0, x1.shape, x1.dtype)
 
 
@@ -62,9 +66,9 @@ class Div(Function):
         """Divide elementwise."""
         return x0 / x1
 
-    def backward(self, gy: Array) -> tuple[Array, Array]:
+    def backward(self, gy: Any) -> tuple[Any, Any]:
         """Return ``gy / x1`` and ``-gy * x0 / x1**2``."""
-        x0, x1 = self.inputs[0].data, self.inputs[1].data
+        x0, x1 = self.input_like(gy, 0), self.input_like(gy, 1)
         gx0 = gy / x1
         return _to_inputs(self, gx0, -gx0 * x0 / x1)
 
@@ -73,12 +77,13 @@ class Neg(Function):
     """``-x``."""
 
     __slots__ = ()
+    needs_inputs = False
 
     def forward(self, x: Array) -> Array:
         """Change the sign."""
         return -x
 
-    def backward(self, gy: Array) -> Array:
+    def backward(self, gy: Any) -> Any:
         """Change the sign of the gradient."""
         return -gy
 
@@ -98,18 +103,18 @@ class Pow(Function):
         y: Array = x**self.exponent
         return y
 
-    def backward(self, gy: Array) -> Array:
+    def backward(self, gy: Any) -> Any:
         """Return ``exponent * x**(exponent - 1) * gy``."""
-        x, exponent = self.inputs[0].data, self.exponent
+        x, exponent = self.input_like(gy), self.exponent
         if exponent == 0:
             # 0 * x**-1 is not a number at x = 0, where the gradient of a constant is still 0.
-            return np.zeros_like(x)
+            return np.zeros(x.shape, x.dtype)
         # A numpy scalar as the exponent promotes, as it does in numpy.
         return reduce_to(exponent * x ** (exponent - 1) * gy, x.shape, x.dtype)
 
 
-def _to_inputs(function: Function, gx0: Array, gx1: Array) -> tuple[Array, Array]:
-    x0, x1 = function.inputs[0].data, function.inputs[1].data
+def _to_inputs(function: Function, gx0: Any, gx1: Any) -> tuple[Any, Any]:
+    x0, x1 = function.inputs
     return reduce_to(gx0, x0.shape, x0.dtype), reduce_to(gx1, x1.shape, x1.dtype)
 
 

@@ -1,8 +1,11 @@
 """Functions of one array that work element by element."""
 
+from typing import Any
+
 import numpy as np
 
-from toolkit.core.function import Function
+from toolkit.core.function import Function, compute
+from toolkit.core.functions.selection import Where
 from toolkit.core.variable import Array, Operand, Variable
 
 __all__ = [
@@ -20,9 +23,6 @@ __all__ = [
     "tanh",
 ]
 
-# A gradient that needs the output computes it again from the input, which the graph holds anyway: to keep the
-# output's array would be to hold it beyond the output's own life.
-
 
 class Square(Function):
     """``x ** 2`` (step 13.3)."""
@@ -33,26 +33,26 @@ class Square(Function):
         """Square elementwise."""
         return np.square(x)
 
-    def backward(self, gy: Array) -> Array:
+    def backward(self, gy: Any) -> Any:
         """Return ``2 * x * gy``."""
-        gx: Array = 2 * self.inputs[0].data * gy
-        return gx
+        return 2 * self.input_like(gy) * gy
 
 
 class Exp(Function):
     """``e ** x``."""
 
     __slots__ = ()
+    needs_inputs = False
+    needs_output = True
 
     def forward(self, x: Array) -> Array:
         """Exponentiate elementwise."""
         y: Array = np.exp(x)
         return y
 
-    def backward(self, gy: Array) -> Array:
+    def backward(self, gy: Any) -> Any:
         """Return ``exp(x) * gy``."""
-        gx: Array = np.exp(self.inputs[0].data) * gy
-        return gx
+        return self.output_like(gy) * gy
 
 
 class Log(Function):
@@ -65,41 +65,49 @@ class Log(Function):
         y: Array = np.log(x)
         return y
 
-    def backward(self, gy: Array) -> Array:
+    def backward(self, gy: Any) -> Any:
         """Return ``gy / x``."""
-        gx: Array = gy / self.inputs[0].data
-        return gx
+        return gy / self.input_like(gy)
 
 
 class Tanh(Function):
     """The hyperbolic tangent of ``x``."""
 
     __slots__ = ()
+    needs_inputs = False
+    needs_output = True
 
     def forward(self, x: Array) -> Array:
         """Take the hyperbolic tangent elementwise."""
         y: Array = np.tanh(x)
         return y
 
-    def backward(self, gy: Array) -> Array:
+    def backward(self, gy: Any) -> Any:
         """Return ``(1 - tanh(x)**2) * gy``."""
-        gx: Array = (1 - np.tanh(self.inputs[0].data) ** 2) * gy
-        return gx
+        return (1 - self.output_like(gy) ** 2) * gy
 
 
 class ReLU(Function):
-    """``max(x, 0)``."""
+    """``max(x, 0)``. Where only what is needed is saved, that is a mask of one byte an element."""
 
-    __slots__ = ()
+    __slots__ = ("mask",)
+    needs_inputs = False
+    keeps = ("mask",)
 
     def forward(self, x: Array) -> Array:
         """Clip from below elementwise."""
         y: Array = np.maximum(x, 0)
         return y
 
-    def backward(self, gy: Array) -> Array:
+    def backward(self, gy: Any) -> Any:
         """Hand the gradient on where ``x > 0``; at 0 it is 0."""
-        return np.where(self.inputs[0].data > 0, gy, 0)
+        mask = self.mask if hasattr(self, "mask") else self.inputs[0].data > 0
+        return compute(Where(), mask, gy, 0)
+
+    def save_needed(self, outputs: tuple[Variable, ...]) -> None:
+        """Save where the gradient goes on."""
+        super().save_needed(outputs)
+        self.mask = outputs[0].data > 0
 
 
 class Sigmoid(Function):
@@ -113,11 +121,12 @@ class Sigmoid(Function):
         y: Array = np.where(x >= 0, 1, decay) / (1 + decay)
         return y
 
-    def backward(self, gy: Array) -> Array:
+    def backward(self, gy: Any) -> Any:
         """Return ``sigmoid(x) * sigmoid(-x) * gy``."""
-        decay = np.exp(-np.abs(self.inputs[0].data))
-        gx: Array = decay / (1 + decay) ** 2 * gy
-        return gx
+        x = self.input_like(gy)
+        # The gradient is even, so that the sign may be chosen with which e**-|x| never overflows.
+        decay = compute(Exp(), x * -np.sign(self.inputs[0].data))
+        return decay / (1 + decay) ** 2 * gy
 
 
 def square(x: Operand) -> Variable:

@@ -1,6 +1,7 @@
 """The matrix product, with numpy's rules for vectors and stacks of matrices."""
 
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -21,15 +22,15 @@ class MatMul(Function):
         y: Array = np.matmul(x0, x1)
         return y
 
-    def backward(self, gy: Array) -> tuple[Array, Array]:
+    def backward(self, gy: Any) -> tuple[Any, Any]:
         """Return ``gy @ x1.T`` and ``x0.T @ gy``, added up over the axes that broadcasting made."""
-        x0, x1 = self.inputs[0].data, self.inputs[1].data
+        x0, x1 = self.input_like(gy, 0), self.input_like(gy, 1)
         left, right = x0, x1
         # A vector is a matrix of one row on the left, of one column on the right; the product lacks it.
         if x1.ndim == 1:
-            right, gy = right[:, np.newaxis], gy[..., np.newaxis]
+            right, gy = right.reshape(x1.size, 1), gy.reshape(*gy.shape, 1)
         if x0.ndim == 1:
-            left, gy = left[np.newaxis, :], np.expand_dims(gy, -2)
+            left, gy = left.reshape(1, x0.size), gy.reshape(*gy.shape[:-1], 1, gy.shape[-1])
         gx0 = gy @ _transposed(right)
         # One matrix for a whole stack: its gradient is one product too, with no stack of products to add up.
         shared = right.ndim == 2 < left.ndim
@@ -37,16 +38,19 @@ class MatMul(Function):
         return _to_input(gx0, left, x0), _to_input(gx1, right, x1)
 
 
-def _rows(matrices: Array) -> Array:
+def _rows(matrices: Any) -> Any:
     *rows, columns = matrices.shape
     return matrices.reshape(prod(rows), columns)
 
 
-def _transposed(matrices: Array) -> Array:
-    return np.swapaxes(matrices, -1, -2)
+def _transposed(matrices: Any) -> Any:
+    if matrices.ndim == 2:
+        return matrices.T
+    *stack, rows, columns = range(matrices.ndim)
+    return matrices.transpose((*stack, columns, rows))
 
 
-def _to_input(gradient: Array, matrices: Array, x: Array) -> Array:
+def _to_input(gradient: Any, matrices: Any, x: Any) -> Any:
     return reduce_to(gradient, matrices.shape, x.dtype).reshape(x.shape)
 
 

@@ -1,10 +1,11 @@
 """Sums and means over axes."""
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 
-from toolkit.core.function import Function
+from toolkit.core.function import Function, compute
+from toolkit.core.functions.shape import BroadcastTo
 from toolkit.core.variable import Array, Operand, Variable
 
 __all__ = ["Mean", "Sum", "mean", "sum"]
@@ -14,16 +15,19 @@ _Axis: TypeAlias = int | tuple[int, ...] | None
 
 class _Reduction(Function):
     __slots__ = ("axis", "keepdims")
+    needs_inputs = False
 
     def __init__(self, axis: _Axis = None, keepdims: bool = False) -> None:
         self.axis = axis
         self.keepdims = keepdims
 
-    def spread(self, gradient: Array) -> Array:
+    def spread(self, gradient: Any) -> Any:
         """Return a view that gives every element of the input the gradient of the sum it went into."""
+        shape = self.inputs[0].shape
         if self.axis is not None and not self.keepdims:
-            gradient = np.expand_dims(gradient, self.axis)
-        return np.broadcast_to(gradient, self.inputs[0].data.shape)
+            axes = normalize_axis_tuple(self.axis, len(shape))
+            gradient = gradient.reshape(tuple([1 if axis in axes else n for axis, n in enumerate(shape)]))
+        return compute(BroadcastTo(shape), gradient)
 
 
 class Sum(_Reduction):
@@ -36,7 +40,7 @@ class Sum(_Reduction):
         y: Array = x.sum(axis=self.axis, keepdims=self.keepdims)
         return y
 
-    def backward(self, gy: Array) -> Array:
+    def backward(self, gy: Any) -> Any:
         """Hand the gradient on to every element: a read-only view, which takes no memory of its own."""
         return self.spread(gy)
 
@@ -53,11 +57,11 @@ class Mean(_Reduction):
         y: Array = x.mean(axis=self.axis, keepdims=self.keepdims)
         return y
 
-    def backward(self, gy: Array) -> Array:
+    def backward(self, gy: Any) -> Any:
         """Share the gradient among the elements: a read-only view of one share for each mean."""
         if gy.size == 0:
             return self.spread(gy)
-        return self.spread(gy / (self.inputs[0].data.size // gy.size))
+        return self.spread(gy / (self.inputs[0].size // gy.size))
 
 
 def sum(x: Operand, axis: _Axis = None, keepdims: bool = False) -> Variable:

@@ -1,11 +1,11 @@
 """The same elements in another shape, and the two directions of broadcasting."""
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from toolkit.core.broadcasting import reduce_to
-from toolkit.core.function import Function
+from toolkit.core.function import Function, compute
 from toolkit.core.variable import Array, Operand, Variable
 
 __all__ = [
@@ -26,6 +26,7 @@ class Reshape(Function):
     """The same elements in the same order, in another shape."""
 
     __slots__ = ("shape",)
+    needs_inputs = False
 
     def __init__(self, shape: _Shape) -> None:
         self.shape = shape
@@ -34,15 +35,16 @@ class Reshape(Function):
         """Reshape: a view where numpy can make one."""
         return x.reshape(self.shape)
 
-    def backward(self, gy: Array) -> Array:
+    def backward(self, gy: Any) -> Any:
         """Give the gradient the shape of the input."""
-        return gy.reshape(self.inputs[0].data.shape)
+        return gy.reshape(self.inputs[0].shape)
 
 
 class Transpose(Function):
     """The axes in another order."""
 
     __slots__ = ("axes",)
+    needs_inputs = False
 
     def __init__(self, axes: tuple[int, ...] | None = None) -> None:
         self.axes = axes
@@ -51,18 +53,19 @@ class Transpose(Function):
         """Permute the axes: a view."""
         return np.transpose(x, self.axes)
 
-    def backward(self, gy: Array) -> Array:
+    def backward(self, gy: Any) -> Any:
         """Permute the axes back."""
         if self.axes is None:
-            return np.transpose(gy)
+            return gy.transpose()
         order = [axis % gy.ndim for axis in self.axes]
-        return np.transpose(gy, [order.index(axis) for axis in range(gy.ndim)])
+        return gy.transpose(tuple([order.index(axis) for axis in range(gy.ndim)]))
 
 
 class BroadcastTo(Function):
     """The elements repeated along new or stretched axes."""
 
     __slots__ = ("shape",)
+    needs_inputs = False
 
     def __init__(self, shape: _Shape) -> None:
         self.shape = shape
@@ -71,15 +74,16 @@ class BroadcastTo(Function):
         """Broadcast: a read-only view."""
         return np.broadcast_to(x, self.shape)
 
-    def backward(self, gy: Array) -> Array:
+    def backward(self, gy: Any) -> Any:
         """Add up the gradients of every repetition."""
-        return reduce_to(gy, self.inputs[0].data.shape)
+        return reduce_to(gy, self.inputs[0].shape)
 
 
 class SumTo(Function):
     """The sum over the axes that broadcasting would add or stretch."""
 
     __slots__ = ("shape",)
+    needs_inputs = False
 
     def __init__(self, shape: _Shape) -> None:
         self.shape = shape if isinstance(shape, tuple) else (shape,)
@@ -89,11 +93,12 @@ class SumTo(Function):
         sizes = zip(reversed(self.shape), reversed(x.shape), strict=False)
         if len(self.shape) > x.ndim or not all(size in (1, full) for size, full in sizes):
             raise ValueError(f"{self.shape} does not broadcast to {x.shape}, so there is no sum to it")
-        return reduce_to(x, self.shape)
+        y: Array = reduce_to(x, self.shape)
+        return y
 
-    def backward(self, gy: Array) -> Array:
+    def backward(self, gy: Any) -> Any:
         """Hand the gradient on to every element that was added: a read-only view."""
-        return np.broadcast_to(gy, self.inputs[0].data.shape)
+        return compute(BroadcastTo(self.inputs[0].shape), gy)
 
 
 def reshape(x: Operand, shape: _Shape) -> Variable:

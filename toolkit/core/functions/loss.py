@@ -1,0 +1,67 @@
+"""How far predictions are from what they should be: one number."""
+
+from typing import Any
+
+import numpy as np
+
+from toolkit.core.function import Function, compute
+from toolkit.core.functions.softmax import LogSoftmax, Softmax
+from toolkit.core.variable import Array, Operand, Variable, as_variable
+
+__all__ = ["CrossEntropy", "cross_entropy", "mean_squared_error"]
+
+
+class CrossEntropy(Function):
+    """The mean over rows of minus the log-softmax at the row's class."""
+
+    __slots__ = ()
+
+    def forward(self, x: Array, classes: Array) -> Array:
+        """Average; the probabilities are made again in `backward`, and not kept."""
+        if x.ndim != 2 or classes.shape != x.shape[:1] or classes.dtype.kind not in "iu" or not len(x):
+            raise ValueError(
+                "cross_entropy takes scores of shape (rows, classes) and an integer class for each row, not "
+                f"shapes {x.shape} and {classes.shape} of {classes.dtype}"
+            )
+        logarithms = LogSoftmax().forward(x)
+        y: Array = -logarithms[np.arange(len(x)), classes].mean()
+        return y
+
+    def backward(self, gy: Any) -> tuple[Any, None]:
+        """Return ``(softmax(x) - 1 at the class) * gy / rows``; classes have no gradient."""
+        x, classes = self.input_like(gy, 0), self.inputs[1].data
+        target = np.zeros(x.shape, x.dtype)
+        target[np.arange(len(target)), classes] = 1
+        return (compute(Softmax(), x) - target) * (gy / len(target)), None
+
+
+def cross_entropy(x: Operand, classes: Operand) -> Variable:
+    """Return the mean cross-entropy of the softmax of `x` against the right classes.
+
+    Parameters
+    ----------
+    x : Variable or numpy.ndarray
+        Scores, shape (rows, classes).
+    classes : Variable or numpy.ndarray of int
+        The right class of each row, shape (rows,); it has no gradient.
+
+    Returns
+    -------
+    Variable
+        0-d.
+
+    Raises
+    ------
+    ValueError
+        Shapes or dtypes are others, or there is no row.
+    IndexError
+        A class is not among the columns of `x`.
+    """
+    y: Variable = CrossEntropy()(x, classes)
+    return y
+
+
+def mean_squared_error(x0: Operand, x1: Operand) -> Variable:
+    """Return the mean of ``(x0 - x1) ** 2`` over all elements, 0-d; shapes broadcast."""
+    difference = as_variable(x0) - x1
+    return (difference**2).mean()
