@@ -261,7 +261,7 @@ class _Pass:
                 f"this {type(function).__name__} has let go of what it saved in an earlier backward pass; keep "
                 "it for a second one with retain_graph=True"
             )
-        gxs = function.backward(*gys)
+        gxs = function.recorded_backward(*gys) if self._create_graph else function.backward(*gys)
         if type(gxs) is not tuple:
             gxs = (gxs,)
         inputs = function.inputs

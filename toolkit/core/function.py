@@ -7,7 +7,7 @@ import numpy as np
 
 from toolkit.core import events
 from toolkit.core.config import current_config
-from toolkit.core.saving import Unsaved
+from toolkit.core.saving import Guarded, Unsaved
 from toolkit.core.variable import Array, Operand, Variable, as_array
 
 __all__ = ["Function", "compute"]
@@ -129,7 +129,23 @@ class Function:
         that takes its inputs by this method serves both.
         """
         x = self.inputs[position]
-        return x if isinstance(gy, Variable) else x.data
+        if not isinstance(gy, Variable):
+            return x.data
+        return x.variable if isinstance(x, Guarded) else x
+
+    def constant(self, position: int = 0) -> Array:
+        """Return the array of an input that the gradient hangs on in steps only, such as which elements are above 0."""
+        x = self.inputs[position]
+        return x.variable.data if isinstance(x, Guarded) else x.data
+
+    def recorded_backward(self, *gys: Any) -> Any:
+        """Compute the gradients as variables, from gradients that are variables."""
+        inputs = self.inputs
+        self.inputs = tuple([Guarded(x) if x.dtype.kind == "f" else x for x in inputs])
+        try:
+            return self.backward(*gys)
+        finally:
+            self.inputs = inputs
 
     def output_like(self, gy: Any) -> Any:
         """Return the output, as `input_like` an input: as it was kept, or computed again.
@@ -142,7 +158,7 @@ class Function:
             return self._output_again() if y is None else y
         if hasattr(self, "output_data"):
             return self.output_data
-        return self.forward(*[x.data for x in self.inputs])
+        return self.forward(*[self.constant(position) for position in range(len(self.inputs))])
 
     def _output_again(self) -> Variable:
         y = Variable(as_array(self.output_like(None)))

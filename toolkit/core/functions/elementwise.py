@@ -101,7 +101,7 @@ class ReLU(Function):
 
     def backward(self, gy: Any) -> Any:
         """Hand the gradient on where ``x > 0``; at 0 it is 0."""
-        mask = self.mask if hasattr(self, "mask") else self.inputs[0].data > 0
+        mask = self.mask if hasattr(self, "mask") else self.constant() > 0
         return compute(Where(), mask, gy, 0)
 
     def save_needed(self, outputs: tuple[Variable, ...]) -> None:
@@ -125,7 +125,7 @@ class Sigmoid(Function):
         """Return ``sigmoid(x) * sigmoid(-x) * gy``."""
         x = self.input_like(gy)
         # The gradient is even, so that the sign may be chosen with which e**-|x| never overflows.
-        decay = compute(Exp(), x * -np.sign(self.inputs[0].data))
+        decay = compute(Exp(), x * -np.sign(self.constant()))
         return decay / (1 + decay) ** 2 * gy
 
 

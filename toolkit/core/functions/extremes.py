@@ -23,7 +23,7 @@ class _Extreme(Function):
 
     def backward(self, gy: Any) -> Any:
         """Share the gradient equally among the elements that are the extreme."""
-        x = self.inputs[0].data
+        x = self.constant()
         axes = tuple(range(x.ndim)) if self.axis is None else normalize_axis_tuple(self.axis, x.ndim)
         kept = tuple([1 if axis in axes else size for axis, size in enumerate(x.shape)])
         found = x == np.asarray(self.forward(x)).reshape(kept)

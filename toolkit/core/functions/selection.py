@@ -24,7 +24,7 @@ class Where(Function):
 
     def backward(self, gy: Any) -> tuple[None, Any, Any]:
         """Hand each gradient on to where its element came from; the condition has none."""
-        condition, (_, x0, x1) = self.inputs[0].data, self.inputs
+        condition, (_, x0, x1) = self.constant(), self.inputs
         gx0, gx1 = compute(Where(), condition, gy, 0), compute(Where(), condition, 0, gy)
         return None, reduce_to(gx0, x0.shape, x0.dtype), reduce_to(gx1, x1.shape, x1.dtype)
 
@@ -45,7 +45,7 @@ class Clip(Function):
 
     def backward(self, gy: Any) -> Any:
         """Hand the gradient on where nothing was cut off; on a bound it passes."""
-        x = self.inputs[0].data
+        x = self.constant()
         kept = np.ones(x.shape, bool) if self.lowest is None else x >= self.lowest
         if self.highest is not None:
             kept &= x <= self.highest
