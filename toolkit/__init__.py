@@ -4,7 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit.core import functions
 from toolkit.core.backward import gradients
+from toolkit.core.binomial import checkpoint_binomial
 from toolkit.core.checking import check_gradient
+from toolkit.core.checkpointing import checkpoint, checkpoint_every
 from toolkit.core.config import Config, current_config, no_grad, using_config
 from toolkit.core.function import Function
 from toolkit.core.functions import *  # noqa: F403  # the folder is the registry
@@ -24,6 +26,9 @@ __all__ = [
     "as_array",
     "as_variable",
     "check_gradient",
+    "checkpoint",
+    "checkpoint_binomial",
+    "checkpoint_every",
     "current_config",
     "draw_graph",
     "explain",

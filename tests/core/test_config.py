@@ -15,6 +15,8 @@ OTHER_LEVELS = [
     ("enable_backprop", False),
     ("saves", "needed"),
     ("retain_graph", False),
+    ("storage", "float32"),
+    ("accumulation", "in_place"),
 ]
 
 
@@ -26,6 +28,8 @@ def test_the_defaults_are_those_the_book_ends_with():
         "enable_backprop": True,
         "saves": "inputs",
         "retain_graph": True,
+        "storage": "exact",
+        "accumulation": "new",
     }
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from toolkit.core.binomial import first_part
 from toolkit.trials.metric import check_metric
 
 #: glibc keeps the size of a block in this many bytes in front of it (malloc/malloc.c, "chunk").
@@ -179,3 +180,81 @@ def loop_without_collector(k: int, iterations: int, array_bytes: int) -> Predict
     """Predict the same loop with strong references where nothing collects the cycles: every graph stays."""
     arrays = iterations * (k + 1)
     return Prediction(peak_arrays=arrays, end_arrays=arrays, array_bytes=array_bytes, basis="T (k+1) S")
+
+
+def checkpoints_every(k: int, every: int, array_bytes: int, *, retain_graph: bool = True) -> Prediction:
+    """Predict forward and backward through `k` squares in parts of `every`, x and y held (`checkpoint_every`).
+
+    Of m = ceil(k / every) parts the inputs are kept, and y. While a part is gone back through there are all of its
+    arrays but the last, the gradient that a square is given and the one that it returns: m+s+2 with temporaries.
+    Every function is evaluated once more.
+    """
+    size = min(every, k)
+    parts = -(-k // size)
+    tau = square_temporaries(array_bytes)
+    return Prediction(
+        peak_arrays=parts + size + 2 + tau,
+        end_arrays=parts + 2 if retain_graph else 3,
+        array_bytes=array_bytes,
+        temporary_arrays=tau,
+        basis=f"(m+s+2+τ) S, m={parts}, s={size}, τ={tau}",
+        metrics={"forward_evaluations_count": 2 * k},
+    )
+
+
+def binomial_checkpoints(k: int, states: int, array_bytes: int) -> Prediction:
+    """Predict forward and backward through `k` squares with `states` kept ones, x and y held.
+
+    The schedule is walked through (`checkpoint_binomial`): beside the kept states there are y, its gradient, the
+    gradient that was reached, and either two neighbouring states on the way forward, or the state whose step is
+    undone and its gradient. The first sweep, which makes y, saves the way to the last state that it keeps.
+    """
+    walk = _BinomialWalk(square_temporaries(array_bytes))
+    start, place = 0, states
+    kept = [(0, states)]
+    while place > 1 and k - start > 1:
+        start += first_part(k - start, place)
+        place -= 1
+        kept.append((start, place))
+    end = k
+    for held, (start, place) in reversed(list(enumerate(kept, start=1))):
+        walk.undo(end - start, place, held)
+        end = start
+    return Prediction(
+        peak_arrays=walk.peak,
+        array_bytes=array_bytes,
+        temporary_arrays=0,
+        basis=f"binomial schedule of {k} steps with {states} states",
+        metrics={"forward_evaluations_count": k + walk.evaluations},
+    )
+
+
+class _BinomialWalk:
+    def __init__(self, tau: int) -> None:
+        self._tau = tau
+        self._gradients = 1
+        self.peak = 0
+        self.evaluations = 0
+
+    def undo(self, length: int, states: int, held: int) -> None:
+        """Undo `length` steps with `states` states, the one in front of them among the `held` ones."""
+        if states > 1 and length > 1:
+            part = first_part(length, states)
+            self._advance(part, held)
+            self.undo(length - part, states - 1, held + 1)
+            self.undo(part, states, held)
+            return
+        for ahead in range(length - 1, -1, -1):
+            self._advance(ahead, held)
+            # The state, unless it is a kept one, and its gradient.
+            self._alive(held + (ahead > 0) + 1 + self._tau)
+            self.evaluations += 1
+            self._gradients = 2
+
+    def _advance(self, steps: int, held: int) -> None:
+        self.evaluations += steps
+        self._alive(held + min(steps, 2))
+
+    def _alive(self, states: int) -> None:
+        # y, the gradient that the schedule began with and the one that it has reached.
+        self.peak = max(self.peak, 1 + self._gradients + states)

@@ -1,5 +1,6 @@
 """The traversal: how gradients travel from a variable to the leaves (book steps 13 to 16 and 18.1)."""
 
+import sys
 from collections.abc import Sequence
 from heapq import heappop, heappush
 from typing import Any, Protocol, TypeAlias
@@ -84,7 +85,7 @@ def backward(
         toggle of the same name decides.
     retain_graph : bool, optional
         Whether the graph serves a second pass, or each function lets go of what it saved as soon as it was gone
-        back through. Without it the toggle of the same name decides.
+        back through. Without it the toggle of the same name decides, and a recorded pass needs it.
     create_graph : bool
         Whether the pass is itself recorded, so that gradients are variables that can be differentiated again.
         A leaf's `grad` then leads to a graph that leads back to the leaf: a cycle, which lasts until `cleargrad`
@@ -107,7 +108,7 @@ def backward(
     self.grad = None
     one_pass = _Pass(
         retain_grad=config.retain_grad if retain_grad is None else retain_grad,
-        retain_graph=config.retain_graph if retain_graph is None else retain_graph,
+        retain_graph=(create_graph or config.retain_graph) if retain_graph is None else retain_graph,
         create_graph=create_graph,
     )
     one_pass.arrive(self, seed)
@@ -159,14 +160,16 @@ def gradients(
     wanted: dict[_Place, Gradient | None] = dict.fromkeys([_place(x) for x in xs])
     one_pass = _Pass(
         retain_grad=False,
-        retain_graph=current_config().retain_graph if retain_graph is None else retain_graph,
+        retain_graph=(create_graph or current_config().retain_graph)
+        if retain_graph is None
+        else retain_graph,
         create_graph=create_graph,
         wanted=wanted,
     )
     for y in roots:
         # From here on the pass alone holds a seed.
         one_pass.arrive(_differentiable(y), one_pass.gradient(seeds.pop(0)))
-    del roots, ys
+    del roots, ys, y
     one_pass.run()
     return tuple([wanted[_place(x)] for x in xs])
 
@@ -330,6 +333,15 @@ def _differentiable(root: Variable) -> Variable:
     return root
 
 
+def _references(gradient: Gradient) -> int:
+    return sys.getrefcount(gradient)
+
+
+_alone = [np.zeros(1)]
+#: What `sys.getrefcount` tells of an argument that only a container of the caller's refers to.
+_SOLE_REFERENCES = _references(_alone[0])
+
+
 def _accumulated(
     gradient: Gradient | None,
     more: Gradient,
@@ -338,9 +350,19 @@ def _accumulated(
 ) -> Gradient:
     if gradient is None:
         return more
-    # Out of place (step 14.2): functions such as Add hand the same array to several variables. A 0-d sum
-    # comes back as a scalar.
-    total = gradient + more
+    if (
+        type(gradient) is np.ndarray
+        and sys.getrefcount(gradient) == _SOLE_REFERENCES
+        and gradient.base is None
+        and gradient.flags.writeable
+        and current_config().accumulation == "in_place"
+    ):
+        # Nobody else refers to this array, and no view of it is left, which would.
+        total = np.add(gradient, more, out=gradient)
+    else:
+        # Out of place (step 14.2): functions such as Add hand the same array to several variables.
+        total = gradient + more
+    # A 0-d sum comes back as a scalar.
     if not isinstance(total, np.ndarray | Variable):
         total = np.asarray(total)
     if events.listeners:

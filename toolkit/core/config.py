@@ -35,6 +35,12 @@ class Config:
     retain_graph : bool
         Whether the graph outlives the backward pass, as in the book, or each function lets go of what it saved
         as soon as it was gone back through.
+    storage : {"exact", "float32", "float16"}
+        How a recorded call keeps the data that it saves, that of leaves excepted: as it is, or rounded to a
+        narrower dtype, from which the gradient is then computed.
+    accumulation : {"new", "in_place"}
+        Where the sum of two gradients goes: into a new array, as in the book (step 14.2), or into the first one's
+        where nothing else refers to that.
 
     Raises
     ------
@@ -50,6 +56,10 @@ class Config:
     enable_backprop: bool = field(default=True, metadata={"levels": (False, True)})
     saves: Literal["inputs", "needed"] = field(default="inputs", metadata={"levels": ("inputs", "needed")})
     retain_graph: bool = field(default=True, metadata={"levels": (False, True)})
+    storage: Literal["exact", "float32", "float16"] = field(
+        default="exact", metadata={"levels": ("exact", "float32", "float16")}
+    )
+    accumulation: Literal["new", "in_place"] = field(default="new", metadata={"levels": ("new", "in_place")})
 
     def __post_init__(self) -> None:
         for toggle, levels in self.levels().items():

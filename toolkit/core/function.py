@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from toolkit.core import events
-from toolkit.core.config import current_config
-from toolkit.core.saving import Guarded, Unsaved
+from toolkit.core.config import Config, current_config
+from toolkit.core.saving import Guarded, Rounded, kept, kept_data, with_data, without_data
 from toolkit.core.variable import Array, Operand, Variable, as_array
 
 __all__ = ["Function", "compute"]
@@ -22,8 +22,8 @@ class Function:
     ----------
     inputs : tuple of Variable
         What the call was given. Held strongly: the gradient needs their data (step 18.2). Set only while the
-        graph is switched on. With the toggle ``saves="needed"`` an `Unsaved` stands for each one whose data
-        the gradient does not need, unless it is a leaf, whose gradient must have somewhere to go.
+        graph is switched on. The toggles `saves` and `storage` put a stand-in (see `saving`) in the place of a
+        variable whose data the gradient does not need, or whose data is kept rounded.
     outputs : tuple of Variable or of weak references to Variable
         What the call made, held as the toggle `references` says (step 17.4).
     generation : int
@@ -40,7 +40,7 @@ class Function:
 
     inputs: tuple[Variable, ...]
     outputs: "tuple[Variable, ...] | tuple[weakref.ref[Variable], ...]"
-    output_data: Array
+    output_data: Array | Rounded
     output_layouts: tuple[tuple[tuple[int, ...], np.dtype[Any]], ...]
     generation: int
 
@@ -87,8 +87,8 @@ class Function:
         config = current_config()
         if config.enable_backprop:
             self._record(variables, outputs, weakly=config.references == "weak")
-            if config.saves == "needed":
-                self.save_needed(outputs)
+            if config.saves != "inputs" or config.storage != "exact":
+                self._save(outputs, config)
         else:
             for output in outputs:
                 output.untracked = True
@@ -109,18 +109,17 @@ class Function:
             self.output_layouts = tuple([(output.shape, output.dtype) for output in outputs])
         self.outputs = tuple([weakref.ref(output) for output in outputs]) if weakly else outputs
 
-    def save_needed(self, outputs: tuple[Variable, ...]) -> None:
-        """Save what the gradient needs, in place of all inputs; a subclass may keep something smaller still."""
-        needed = self.needs_inputs
-        if self.needs_output:
-            self.output_data = outputs[0].data
-        if needed is not True:
-            self.inputs = tuple(
-                [
-                    x if x.creator is None or (needed and position in needed) else Unsaved(x)
-                    for position, x in enumerate(self.inputs)
-                ]
-            )
+    def _save(self, outputs: tuple[Variable, ...], config: Config) -> None:
+        """Save what the gradient needs, in the dtype it is to be kept in, in place of all inputs as they are."""
+        needed = self.needs_inputs if config.saves == "needed" else True
+        if self.needs_output and needed is not True:
+            self.output_data = kept_data(outputs[0], config.storage)
+        self.inputs = tuple(
+            [
+                kept(x, config.storage) if needed is True or (needed and place in needed) else without_data(x)
+                for place, x in enumerate(self.inputs)
+            ]
+        )
 
     def input_like(self, gy: Any, position: int = 0) -> Any:
         """Return an input as `backward` needs it: its array where `gy` is one, else the variable itself.
@@ -131,10 +130,14 @@ class Function:
         x = self.inputs[position]
         if not isinstance(gy, Variable):
             return x.data
-        return x.variable if isinstance(x, Guarded) else x
+        return with_data(x.variable if isinstance(x, Guarded) else x)
+
+    def variables(self) -> tuple[Variable, ...]:
+        """Return the inputs as variables with data, whatever stands in for them."""
+        return tuple([with_data(x.variable if isinstance(x, Guarded) else x) for x in self.inputs])
 
     def constant(self, position: int = 0) -> Array:
-        """Return the array of an input that the gradient hangs on in steps only, such as which elements are above 0."""
+        """Return the array of an input that the gradient hangs on in steps only, such as by its sign."""
         x = self.inputs[position]
         return x.variable.data if isinstance(x, Guarded) else x.data
 
@@ -157,8 +160,13 @@ class Function:
             (y,) = self.live_outputs()
             return self._output_again() if y is None else y
         if hasattr(self, "output_data"):
-            return self.output_data
+            return self.kept_output()
         return self.forward(*[self.constant(position) for position in range(len(self.inputs))])
+
+    def kept_output(self) -> Array:
+        """Return the output that was kept."""
+        y = self.output_data
+        return y.data if isinstance(y, Rounded) else y
 
     def _output_again(self) -> Variable:
         y = Variable(as_array(self.output_like(None)))

@@ -1,15 +1,78 @@
-"""What stands among the inputs of a function for a variable whose data is not there, or not to be read."""
+"""What a function saves in place of a variable: its place in the graph alone, or its data rounded."""
 
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 
 from toolkit.core.variable import Array, Variable
 
-__all__ = ["Guarded", "Unsaved"]
+__all__ = ["Guarded", "Rounded", "StandIn", "kept", "kept_data", "with_data", "without_data"]
 
 
-class _StandIn(Variable):
+class Rounded:
+    """An array kept in a narrower dtype.
+
+    Attributes
+    ----------
+    array : numpy.ndarray
+        The rounded numbers.
+    """
+
+    __slots__ = ("__weakref__", "_dtype", "array")
+
+    def __init__(self, data: Array, dtype: str) -> None:
+        self.array = data.astype(dtype)
+        self._dtype = data.dtype
+
+    @property
+    def data(self) -> Array:
+        """The numbers in the dtype that they had, in memory of their own."""
+        return self.array.astype(self._dtype)
+
+
+#: By the creator's `id`, the position among its outputs and the dtype: all that save one variable share one array.
+#: Whoever holds an entry holds the creator too, so the `id` is nobody else's.
+_rounded: WeakValueDictionary[tuple[int, int, str], Rounded] = WeakValueDictionary()
+
+
+def kept(x: Variable, storage: str) -> Variable:
+    """Return what is saved for an input whose data is needed: itself, or a stand-in with rounded data."""
+    return x if x.creator is None or not _is_wider(x, storage) else Kept(x, _rounded_once(x, storage))
+
+
+def kept_data(y: Variable, storage: str) -> Array | Rounded:
+    """Return what is saved for an output, by the function that made it: no more than data, or it held itself."""
+    return _rounded_once(y, storage) if _is_wider(y, storage) else y.data
+
+
+def without_data(x: Variable) -> Variable:
+    """Return what is saved for an input whose data is not needed; a leaf's gradient must have somewhere to go."""
+    return x if x.creator is None else Unsaved(x)
+
+
+def with_data(x: Variable) -> Variable:
+    """Return a variable with the place and the data of one that was saved."""
+    if not isinstance(x, Kept):
+        return x
+    whole = Variable(x.data)
+    whole.set_creator(x.creator, x.position)  # type: ignore[arg-type]  # a leaf is saved as it is
+    return whole
+
+
+def _is_wider(x: Variable, storage: str) -> bool:
+    return storage != "exact" and x.dtype.kind == "f" and x.dtype.itemsize > np.dtype(storage).itemsize
+
+
+def _rounded_once(x: Variable, storage: str) -> Rounded:
+    place = id(x.creator), x.position, storage
+    found = _rounded.get(place)
+    if found is None:
+        found = _rounded[place] = Rounded(x.data, storage)
+    return found
+
+
+class StandIn(Variable):
     """A variable's place in the graph and its layout."""
 
     __slots__ = ("_dtype", "_shape")
@@ -48,7 +111,7 @@ class _StandIn(Variable):
         return f"{type(self).__name__}(shape {self._shape}, dtype {self._dtype})"
 
 
-class Unsaved(_StandIn):
+class Unsaved(StandIn):
     """Where the gradient of a variable goes, without its data, which no gradient needs."""
 
     __slots__ = ()
@@ -62,7 +125,22 @@ class Unsaved(_StandIn):
         )
 
 
-class Guarded(_StandIn):
+class Kept(StandIn):
+    """A variable of which rounded data is kept."""
+
+    __slots__ = ("rounded",)
+
+    def __init__(self, x: Variable, rounded: Rounded) -> None:
+        super().__init__(x)
+        self.rounded = rounded
+
+    @property
+    def data(self) -> Array:  # type: ignore[override]
+        """The rounded data in the dtype that it had, in memory of its own."""
+        return self.rounded.data
+
+
+class Guarded(StandIn):
     """An input while the gradient is recorded: who reads its data would lose how the gradient hangs on it."""
 
     __slots__ = ("variable",)

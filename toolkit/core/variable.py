@@ -71,6 +71,16 @@ class Variable:
 
     clear_grad = cleargrad
 
+    def unchain(self) -> None:
+        """Forget how this variable was made: for every call from now on it is a leaf.
+
+        So a pass through what follows ends here, and what came before is freed unless something else needs it.
+        Called on the state that a recurrent network carries on, every so many steps, it truncates
+        backpropagation through time (Williams and Peng 1990).
+        """
+        self.creator = None
+        self.generation = 0
+
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of the data."""

@@ -143,7 +143,7 @@ def test_what_is_saved_changes_no_bit_of_a_gradient(function, arrays):
     for settings in (
         {"saves": "needed"},
         {"saves": "needed", "retain_graph": False},
-        {"retain_graph": False},
+        {"retain_graph": False, "accumulation": "in_place"},
     ):
         with using_config(**settings):
             results = _values_and_gradients(function, arrays)

@@ -88,11 +88,11 @@ class Tanh(Function):
 
 
 class ReLU(Function):
-    """``max(x, 0)``. Where only what is needed is saved, that is a mask of one byte an element."""
+    """``max(x, 0)``."""
 
-    __slots__ = ("mask",)
+    __slots__ = ()
     needs_inputs = False
-    keeps = ("mask",)
+    needs_output = True
 
     def forward(self, x: Array) -> Array:
         """Clip from below elementwise."""
@@ -100,14 +100,12 @@ class ReLU(Function):
         return y
 
     def backward(self, gy: Any) -> Any:
-        """Hand the gradient on where ``x > 0``; at 0 it is 0."""
-        mask = self.mask if hasattr(self, "mask") else self.constant() > 0
-        return compute(Where(), mask, gy, 0)
+        """Hand the gradient on where ``x > 0``, which is where ``y > 0``; at 0 it is 0."""
+        return compute(Where(), self.sign_of() > 0, gy, 0)
 
-    def save_needed(self, outputs: tuple[Variable, ...]) -> None:
-        """Save where the gradient goes on."""
-        super().save_needed(outputs)
-        self.mask = outputs[0].data > 0
+    def sign_of(self) -> Array:
+        """Return an array with the sign of the input, whichever of input and output is there."""
+        return self.kept_output() if hasattr(self, "output_data") else self.constant()
 
 
 class Sigmoid(Function):
