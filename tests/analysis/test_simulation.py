@@ -3,11 +3,26 @@
 import gc
 import itertools
 import tracemalloc
+from dataclasses import fields
+from functools import cache
 
 import numpy as np
 import pytest
 
-from toolkit import Function, Variable, add, exp, matmul, square, tanh, using_config
+from toolkit import (
+    Function,
+    Variable,
+    add,
+    dropout,
+    exp,
+    matmul,
+    relu,
+    sigmoid,
+    softmax,
+    square,
+    tanh,
+    using_config,
+)
 from toolkit.analysis.predictions import backward, forward, loop_without_collector, loop_without_garbage
 from toolkit.analysis.simulation import Mode, simulate
 from toolkit.probes.traced import tracing_arrays
@@ -16,8 +31,11 @@ from toolkit.trials.recorder import record
 
 N = 40_000
 S = 8 * N
-#: numpy makes an array of a Python constant for a moment.
-CONSTANT_BYTES = 8
+EVEN = np.arange(0, N, 2)
+#: numpy makes an array of a Python constant for a moment, and of each end of a comparison.
+CONSTANT_BYTES = 16
+#: Held here, so that it is no part of any workload's memory.
+RNG = np.random.default_rng(0)
 
 
 def leaf(*shape):
@@ -132,7 +150,40 @@ def replaced_data():
     return w
 
 
+def activations():
+    x = leaf()
+    h = relu(x * 2.0)
+    y = (sigmoid(h) * exp(-h) + softmax(h.reshape(200, 200)).reshape(N)).sum()
+    y.backward()
+    return x
+
+
+def masks():
+    x = leaf()
+    y = square(dropout(tanh(x), 0.5, RNG))[EVEN]
+    y.backward()
+    return x, y
+
+
+def no_names_held():
+    x = leaf()
+    exp(square(tanh(x)) + x).sum().backward()
+    return x
+
+
+def two_passes():
+    x = leaf()
+    y = tanh(square(x))
+    y.backward()
+    y.backward()
+    return x
+
+
 WORKLOADS = (
+    activations,
+    masks,
+    no_names_held,
+    two_passes,
     chain,
     forward_only,
     loop,
@@ -151,15 +202,31 @@ MODES = [
         ("weak", "strong"), (False, True), (True, False)
     )
 ]
+SAVING_MODES = [
+    Mode(references=references, retain_grad=retain_grad, retain_graph=retain_graph, accumulation=accumulation)
+    for references, retain_grad, retain_graph, accumulation in itertools.product(
+        ("weak", "strong"), (False, True), (True, False), ("new", "in_place")
+    )
+]
+PLAIN_SAVING_MODES = [mode for mode in SAVING_MODES if mode.references == "weak" and not mode.retain_grad]
+SAVED = [
+    {"saves": "inputs", "storage": "exact"},
+    {"saves": "needed", "storage": "exact"},
+    {"saves": "inputs", "storage": "float32"},
+    {"saves": "needed", "storage": "float16"},
+]
 
 
-def measured(workload, mode):
+def named(mode):
+    return "-".join(str(getattr(mode, field.name)) for field in fields(mode))
+
+
+def measured(workload, mode, **saved):
     """Return the traced peak and end of `workload` under `mode`; None where it needs a graph."""
     gc.collect()
+    toggles = {field.name: getattr(mode, field.name) for field in fields(mode) if field.name != "thresholds"}
     with (
-        using_config(
-            references=mode.references, retain_grad=mode.retain_grad, enable_backprop=mode.enable_backprop
-        ),
+        using_config(**toggles, **saved),
         collecting("off"),
         tracing_arrays(),
     ):
@@ -173,20 +240,27 @@ def measured(workload, mode):
     return peak, end
 
 
-@pytest.fixture(scope="module")
-def recordings():
-    for workload in WORKLOADS:
-        workload()
-    return {workload: record(workload) for workload in WORKLOADS}
+@cache
+def recorded(workload, saves, storage):
+    workload()
+    return record(workload, saves=saves, storage=storage)
 
 
 @pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.__name__)
 @pytest.mark.parametrize(
-    "mode", MODES, ids=lambda mode: f"{mode.references}-{mode.retain_grad}-{mode.enable_backprop}"
+    ("saved", "mode"),
+    [(SAVED[0], mode) for mode in MODES]
+    + [
+        # Strong references and kept gradients together with the rest: the same rules once more.
+        pytest.param(saved, mode, marks=[] if mode in PLAIN_SAVING_MODES else pytest.mark.slow)
+        for saved in SAVED
+        for mode in SAVING_MODES
+    ],
+    ids=lambda one: named(one) if isinstance(one, Mode) else "-".join(one.values()),
 )
-def test_one_recording_predicts_every_mode(recordings, workload, mode):
-    simulated = simulate(recordings[workload], mode)
-    truth = measured(workload, mode)
+def test_one_recording_predicts_every_mode(workload, saved, mode):
+    simulated = simulate(recorded(workload, **saved), mode)
+    truth = measured(workload, mode, **saved)
     if truth is None:
         assert simulated is None
         return

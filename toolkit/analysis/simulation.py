@@ -6,7 +6,7 @@ hold each other, and what nothing else holds waits for the collector, which work
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from toolkit.analysis.collection import FREE_LIST_LENGTH
@@ -16,6 +16,7 @@ from toolkit.trials.recording import (
     Cleared,
     Ended,
     Event,
+    Gradient,
     LetGo,
     Recording,
     Replaced,
@@ -32,8 +33,8 @@ class Mode:
 
     Attributes
     ----------
-    references, retain_grad, enable_backprop
-        As in `toolkit.Config`.
+    references, retain_grad, enable_backprop, retain_graph, accumulation
+        As in `toolkit.Config`. What a gradient is computed from (`saves`, `storage`) belongs to the recording.
     thresholds : sequence of three int, or None
         `gc.get_threshold()`; None where the collector is off.
     """
@@ -41,6 +42,8 @@ class Mode:
     references: Literal["weak", "strong"] = "weak"
     retain_grad: bool = False
     enable_backprop: bool = True
+    retain_graph: bool = True
+    accumulation: Literal["new", "in_place"] = "new"
     thresholds: Sequence[int] | None = None
 
 
@@ -66,9 +69,10 @@ def simulate(recording: Recording, mode: Mode) -> Simulated | None:
     Returns
     -------
     Simulated or None
-        None where the workload goes back through a graph and the mode has none.
+        None where the workload goes back through a graph and the mode has none, or has let go of it.
     """
-    if not mode.enable_backprop and any(isinstance(event, Stepped) for event in recording.events):
+    stepped = [event.function for event in recording.events if isinstance(event, Stepped)]
+    if stepped and (not mode.enable_backprop or (not mode.retain_graph and len(set(stepped)) < len(stepped))):
         return None
     engine = _Engine(recording, mode)
     peak = alive = 0
@@ -78,7 +82,7 @@ def simulate(recording: Recording, mode: Mode) -> Simulated | None:
             alive = engine.arrays.alive_bytes + event.moment.other_bytes
             peak = max(peak, alive + event.moment.above_bytes)
         if isinstance(event, Stepped):
-            engine.finish_step(event)
+            peak = max(peak, engine.pass_on(event) + event.moment.other_bytes)
     return Simulated(peak, alive)
 
 
@@ -100,32 +104,45 @@ class _Arrays:
         if not self._holders[array]:
             self.alive_bytes -= self._bytes[array]
 
-    def like(self, array: int) -> int:
-        """Return a new array of the same size."""
-        new = -len(self._bytes) - 1
-        self._bytes[new] = self._bytes[array]
-        return new
+    def is_held_once(self, array: int) -> bool:
+        return self._holders[array] == 1
+
+    def new(self, size_bytes: int) -> int:
+        number = -len(self._bytes) - 1
+        self._bytes[number] = size_bytes
+        return number
 
 
 class _Gradients:
     """Which variable has which gradient."""
 
-    def __init__(self, arrays: _Arrays) -> None:
+    def __init__(self, arrays: _Arrays, *, in_place: bool) -> None:
         self._arrays = arrays
-        self._of: dict[int, int] = {}
+        self._in_place = in_place
+        self._of: dict[int, Gradient] = {}
 
-    def add(self, variable: int, gradient: int) -> None:
-        """Give a variable a gradient; a second one makes a sum."""
+    def add(self, variable: int, gradient: Gradient) -> int:
+        """Give a variable a gradient; a second one makes a sum. Return the bytes alive while it is made."""
         before = self._of.get(variable)
-        after = gradient if before is None else self._arrays.like(gradient)
-        self._arrays.hold(after)
-        self.drop(variable)
-        self._of[variable] = after
+        if before is None:
+            self._arrays.hold(gradient.array)
+            self._of[variable] = gradient
+            return self._arrays.alive_bytes
+        if self._in_place and before.owning and self._arrays.is_held_once(before.array):
+            return self._arrays.alive_bytes
+        total = Gradient(self._arrays.new(gradient.size_bytes), True, gradient.size_bytes)
+        self._arrays.hold(total.array)
+        alive_bytes = self._arrays.alive_bytes
+        self._arrays.drop(before.array)
+        self._of[variable] = total
+        return alive_bytes
 
-    def drop(self, variable: int) -> None:
-        gradient = self._of.pop(variable, None)
-        if gradient is not None:
-            self._arrays.drop(gradient)
+    def take(self, variable: int) -> Gradient | None:
+        """Return what has arrived at a variable; it is no longer held here."""
+        found = self._of.pop(variable, None)
+        if found is not None:
+            self._arrays.drop(found.array)
+        return found
 
 
 class _Engine:
@@ -134,14 +151,20 @@ class _Engine:
     def __init__(self, recording: Recording, mode: Mode) -> None:
         self.arrays = _Arrays(recording.array_bytes)
         self._mode = mode
-        self._kept = _Gradients(self.arrays)
-        self._arrived = _Gradients(self.arrays)
+        in_place = mode.accumulation == "in_place"
+        self._kept = _Gradients(self.arrays, in_place=in_place)
+        self._arrived = _Gradients(self.arrays, in_place=in_place)
         self._data: dict[int, int] = {}
         self._held: set[int] = set()
         self._holders: Counter[int] = Counter()
         self._creator: dict[int, int] = {}
-        self._inputs: dict[int, tuple[int, ...]] = {}
-        self._outputs: dict[int, tuple[int, ...]] = {}
+        self._calls: dict[int, Called] = {}
+        #: Of a function: the creators of the inputs that it does not hold, but for their places in the graph.
+        self._places: dict[int, list[int]] = {}
+        #: Of a function: its living outputs, the functions that hold the place of one, and a pass on its way to it.
+        self._function_holders: Counter[int] = Counter()
+        self._waiting: set[int] = set()
+        self._given: list[Gradient] = []
         self._collector = _Collector(mode.thresholds) if mode.thresholds else None
 
     def take(self, event: Event) -> None:
@@ -149,35 +172,23 @@ class _Engine:
             case Born(_, variable, array):
                 self._make(variable, array)
                 self._count(objects=1)
-            case Called(_, function, inputs, outputs, arrays):
-                for variable, array in zip(outputs, arrays, strict=True):
+            case Called():
+                for variable, array in zip(event.outputs, event.arrays, strict=True):
                     self._make(variable, array)
                 if self._mode.enable_backprop:
-                    self._record(function, inputs, outputs)
-                self._count(objects=1 + len(outputs), tuples=2)
+                    self._record(event)
+                self._count(objects=1 + len(event.outputs), tuples=2)
             case Stepped():
                 self._step(event)
             case LetGo(variable):
                 self._held.discard(variable)
                 self._release([variable])
             case Cleared(variable):
-                self._kept.drop(variable)
+                self._kept.take(variable)
             case Replaced(variable, array):
                 self.arrays.hold(array)
                 self.arrays.drop(self._data[variable])
                 self._data[variable] = array
-
-    def finish_step(self, step: Stepped) -> None:
-        """Drop the gradients that the function was given, or keep them with the variables they belong to."""
-        for gradient in (*step.output_gradients, *step.input_gradients):
-            if gradient is not None:
-                self.arrays.drop(gradient)
-        for variable, gradient in zip(self._outputs[step.function], step.output_gradients, strict=True):
-            self._arrived.drop(variable)
-            if variable in self._data and self._mode.retain_grad:
-                self._kept.add(variable, gradient)
-            else:
-                self._kept.drop(variable)
 
     def _make(self, variable: int, array: int) -> None:
         self._data[variable] = array
@@ -185,25 +196,69 @@ class _Engine:
         self._held.add(variable)
         self._holders[variable] = 1
 
-    def _record(self, function: int, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> None:
-        self._inputs[function], self._outputs[function] = inputs, outputs
-        self._holders.update(inputs)
+    def _record(self, call: Called) -> None:
+        self._calls[call.function] = call
+        self._holders.update([call.inputs[place] for place in call.held])
+        unheld = [x for place, x in enumerate(call.inputs) if place not in call.held]
+        self._places[call.function] = [self._creator[x] for x in unheld]
+        self._function_holders.update(self._places[call.function])
+        for array in call.saved:
+            self.arrays.hold(array)
         if self._mode.references == "strong":
-            self._holders.update(outputs)
-        for variable in outputs:
-            self._creator[variable] = function
+            self._holders.update(call.outputs)
+        for variable in call.outputs:
+            self._creator[variable] = call.function
+            self._function_holders[call.function] += 1
         if self._collector:
-            self._collector.generations[function] = 0
+            self._collector.generations[call.function] = 0
 
     def _step(self, step: Stepped) -> None:
-        for gradient in (*step.output_gradients, *step.input_gradients):
+        """Hold what a function was given and has computed; what arrived at its outputs is what it was given."""
+        call = self._calls[step.function]
+        # A sum has a number of its own here. Where nothing has arrived, the pass begins, by the gradient that an
+        # earlier one left, if any.
+        begins = len(call.outputs) == 1
+        self._given = [
+            self._arrived.take(variable) or (begins and self._kept.take(variable)) or gradient
+            for variable, gradient in zip(call.outputs, step.output_gradients, strict=True)
+        ]
+        for gradient in (*self._given, *step.input_gradients):
             if gradient is not None:
-                self.arrays.hold(gradient)
-        for variable in self._outputs[step.function]:
-            self._arrived.drop(variable)
-        for variable, gradient in zip(self._inputs[step.function], step.input_gradients, strict=True):
+                self.arrays.hold(gradient.array)
+
+    def pass_on(self, step: Stepped) -> int:
+        """Pass on the gradients that a function has computed, and let go of what the step needed.
+
+        Returns
+        -------
+        int
+            The most bytes of arrays alive meanwhile.
+        """
+        call = self._calls[step.function]
+        alive = [self.arrays.alive_bytes]
+        for variable, gradient in zip(call.inputs, step.input_gradients, strict=True):
+            if gradient is None:
+                continue
+            creator = self._creator.get(variable)
+            alive.append((self._kept if creator is None else self._arrived).add(variable, gradient))
+            if creator is not None and creator not in self._waiting:
+                self._waiting.add(creator)
+                self._function_holders[creator] += 1
+        for variable, given in zip(call.outputs, self._given, strict=True):
+            if variable in self._data and self._mode.retain_grad:
+                alive.append(self._kept.add(variable, given))
+            else:
+                self._kept.take(variable)
+        for gradient in (*self._given, *step.input_gradients):
             if gradient is not None:
-                (self._arrived if variable in self._creator else self._kept).add(variable, gradient)
+                self.arrays.drop(gradient.array)
+        self._given = []
+        if not self._mode.retain_graph:
+            self._release(self._let_go_of(call.function))
+        if call.function in self._waiting:
+            self._waiting.discard(call.function)
+            self._release(self._drop_functions([call.function]))
+        return max(alive)
 
     def _release(self, variables: Iterable[int]) -> None:
         """Take one holder from each variable, and go on with what nobody holds then."""
@@ -214,42 +269,70 @@ class _Engine:
             if self._holders[variable]:
                 continue
             self.arrays.drop(self._data.pop(variable))
-            self._kept.drop(variable)
-            function = self._creator.pop(variable, None)
-            if function is not None and not any(y in self._data for y in self._outputs[function]):
-                waiting.extend(self._forget(function))
+            self._kept.take(variable)
+            if variable in self._creator:
+                waiting.extend(self._drop_functions([self._creator[variable]]))
 
-    def _forget(self, function: int) -> tuple[int, ...]:
+    def _drop_functions(self, functions: Iterable[int]) -> list[int]:
+        """Take one holder from each function, and return the variables that those held which nobody holds then."""
+        held: list[int] = []
+        waiting = list(functions)
+        while waiting:
+            function = waiting.pop()
+            self._function_holders[function] -= 1
+            if not self._function_holders[function] and function in self._calls:
+                waiting.extend(self._places.get(function, ()))
+                held.extend(self._forget(function))
+        return held
+
+    def _forget(self, function: int) -> list[int]:
         """Take a function out of the graph, and return the variables that it held."""
-        inputs, outputs = self._inputs.pop(function), self._outputs.pop(function)
+        self._places.pop(function, None)
+        held = self._let_go_of(function)
+        call = self._calls.pop(function)
+        for variable in call.outputs:
+            self._creator.pop(variable, None)
         if self._collector:
             del self._collector.generations[function]
-        return (*inputs, *outputs) if self._mode.references == "strong" else inputs
+        return [*held, *call.outputs] if self._mode.references == "strong" else held
+
+    def _let_go_of(self, function: int) -> list[int]:
+        """Take from a function what it saved, and return the variables that it held."""
+        call = self._calls[function]
+        held = [call.inputs[place] for place in call.held]
+        for array in call.saved:
+            self.arrays.drop(array)
+        self._calls[function] = replace(call, held=(), saved=())
+        return held + self._drop_functions(self._places.pop(function, ()))
 
     def _count(self, objects: int, tuples: int = 0) -> None:
         if self._collector and self._collector.is_due(objects, tuples):
             oldest = self._collector.begin()
-            roots = [y for f in self._collector.older_than(oldest) for y in self._outputs[f]]
-            reached = self._functions_behind([*self._held, *roots])
+            older = self._collector.older_than(oldest)
+            reached = self._functions_behind(
+                [*self._held, *[y for f in older for y in self._calls[f].outputs]]
+            )
             garbage = [
                 function
                 for function, generation in self._collector.generations.items()
                 if generation <= oldest and function not in reached
             ]
             for function in garbage:
-                for variable in self._outputs[function]:
-                    self._creator.pop(variable, None)
-                self._release(self._forget(function))
+                if function in self._calls:
+                    self._release(self._forget(function))
             self._collector.end(oldest, freed_tuples=2 * len(garbage))
 
     def _functions_behind(self, variables: Iterable[int]) -> set[int]:
         reached: set[int] = set()
-        waiting = list(variables)
+        waiting = [self._creator[x] for x in variables if x in self._creator]
         while waiting:
-            function = self._creator.get(waiting.pop())
-            if function is not None and function not in reached:
+            function = waiting.pop()
+            if function not in reached and function in self._calls:
                 reached.add(function)
-                waiting.extend((*self._inputs[function], *self._outputs[function]))
+                call = self._calls[function]
+                near = [*[call.inputs[place] for place in call.held], *call.outputs]
+                waiting.extend([self._creator[x] for x in near if x in self._creator])
+                waiting.extend(self._places.get(function, ()))
         return reached
 
 

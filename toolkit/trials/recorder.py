@@ -1,7 +1,8 @@
 """The recorder: runs a workload once and writes down what it does to the engine.
 
-It runs with the graph on, weak references, dropped gradients and the collector off. Then whatever holds a variable
-beside the inputs of living functions is the workload itself, and a count of references tells when it lets go.
+It runs with the graph on and kept, weak references, dropped gradients and the collector off. Then whatever holds
+a variable beside the inputs of living functions is the workload itself, and a count of references tells when it
+lets go.
 """
 
 import sys
@@ -10,13 +11,14 @@ import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from toolkit.core.config import using_config
 from toolkit.core.events import Listener, listening
 from toolkit.core.function import Function
+from toolkit.core.saving import Kept, Rounded
 from toolkit.core.variable import Array, Operand, Variable
 from toolkit.probes.traced import tracing_arrays
 from toolkit.trials.collecting import collecting
@@ -25,6 +27,7 @@ from toolkit.trials.recording import (
     Called,
     Cleared,
     Ended,
+    Gradient,
     LetGo,
     Moment,
     Recording,
@@ -39,14 +42,30 @@ __all__ = ["record"]
 _OWN_REFERENCES = 2
 
 
-def record(workload: Callable[[], object]) -> Recording:
+def record(
+    workload: Callable[[], object],
+    *,
+    saves: Literal["inputs", "needed"] = "inputs",
+    storage: Literal["exact", "float32", "float16"] = "exact",
+) -> Recording:
     """Run `workload` once and return what it did.
 
-    Whatever it raises passes through, and the core is left as it was.
+    Whatever it raises passes through, and the core is left as it was. `saves` and `storage` are toggles that decide
+    what a gradient is computed from, and so what comes and goes inside of it: a recording stands for one setting of
+    them, and for every setting of the others.
     """
     recorder = _Recorder()
     with (
-        using_config(references="weak", traversal="generation", retain_grad=False, enable_backprop=True),
+        using_config(
+            references="weak",
+            traversal="generation",
+            retain_grad=False,
+            enable_backprop=True,
+            retain_graph=True,
+            accumulation="new",
+            saves=saves,
+            storage=storage,
+        ),
         collecting("off"),
         tracing_arrays(),
         listening(recorder),
@@ -65,13 +84,14 @@ class _Recorder(Listener):
         self._known = _KnownArrays(self.recording.array_bytes)
         self._variables: dict[int, weakref.ref[Variable]] = {}
         self._functions: dict[int, weakref.ref[Function]] = {}
+        self._inputs: dict[int, tuple[tuple[bool, ...], tuple[int, ...]]] = {}
         self._uses: Counter[int] = Counter()
         self._held: set[int] = set()
         self._data: dict[int, int] = {}
         self._with_gradient: set[int] = set()
         self._in_call = False
         self._born_in_call: list[int] = []
-        self._left_bytes = self._left_other_bytes = 0
+        self._left_at = self._left_bytes = self._left_other_bytes = 0
 
     def calling(self) -> None:
         """Hear that a function is about to compute: from here on the peak is its own."""
@@ -92,6 +112,7 @@ class _Recorder(Listener):
 
     def called(self, function: Function, inputs: tuple[Variable, ...], outputs: tuple[Variable, ...]) -> None:
         """Write down the call, and the leaves that it made of scalars and arrays among its inputs."""
+        saved = tuple([self._known.number_of(array) for array in _saved_by(function)])
         moment = self._moment()
         made = tuple([self._numbers.of(y) for y in outputs])
         for number in self._born_in_call:
@@ -100,11 +121,14 @@ class _Recorder(Listener):
         self._born_in_call = []
         self._in_call = False
         used = tuple([self._numbers.of(x) for x in inputs])
+        held = tuple([place for place, x in enumerate(inputs) if function.inputs[place] is x])
         number = self._numbers.of(function)
-        self._uses.update(used)
-        self._functions[number] = weakref.ref(function, lambda _: self._function_died(number, used))
+        holds = [used[place] for place in held]
+        self._uses.update(holds)
+        self._inputs[number] = tuple([x.creator is None for x in inputs]), used
+        self._functions[number] = weakref.ref(function, lambda _: self._function_died(number, holds))
         arrays = tuple([self._data[y] for y in made])
-        self.recording.events.append(Called(moment, number, used, made, arrays))
+        self.recording.events.append(Called(moment, number, used, made, arrays, held, saved))
 
     def going_back(self) -> None:
         """Hear that a backward pass is about to begin."""
@@ -114,31 +138,39 @@ class _Recorder(Listener):
         """Hear that a function is about to compute its gradients."""
         self._leave()
 
+    def stepped(self, function: Function, gys: tuple[Any, ...], gxs: tuple[Any, ...]) -> None:
+        """Write down that a function has computed its gradients, before they are passed on."""
+        number = self._numbers.of(function)
+        given = tuple([self._gradient(gy) for gy in gys])
+        returned = tuple([None if gx is None else self._gradient(np.asarray(gx)) for gx in gxs])
+        leaves, used = self._inputs[number]
+        self._with_gradient.update(
+            [x for x, leaf, gx in zip(used, leaves, gxs, strict=True) if leaf and gx is not None]
+        )
+        self.recording.events.append(Stepped(self._moment(), number, given, returned))
+
+    def _gradient(self, array: Array) -> Gradient:
+        return Gradient(self._known.number_of(array), array.base is None, array.nbytes)
+
+    def accumulated(
+        self,
+        earlier: Array,
+        total: Array,
+        output_gradients: tuple[Array, ...],
+        input_gradients: tuple[Array | None, ...],
+    ) -> None:
+        """Know the sum of two gradients; the simulation counts it."""
+        self._known.number_of(total)
+        self._leave()
+
     def backward_step(
         self,
         function: Function,
         output_gradients: tuple[Array, ...],
         input_gradients: tuple[Array | None, ...],
     ) -> None:
-        """Write down the step."""
-        for y in function.live_outputs():
-            if y is not None:
-                self._known.pass_on_sum(self._numbers.of(y))
-        given = tuple([self._known.number_of(gradient) for gradient in output_gradients])
-        returned = tuple(
-            [None if gradient is None else self._known.number_of(gradient) for gradient in input_gradients]
-        )
-        for x, gradient in zip(function.inputs, input_gradients, strict=True):
-            if gradient is None:
-                continue
-            if x.creator is None:
-                self._with_gradient.add(self._numbers.of(x))
-                if x.grad is not None:
-                    self._known.number_of(x.grad)
-            else:
-                self._known.arrive(self._numbers.of(x), x.data.nbytes)
-        moment = self._moment()
-        self.recording.events.append(Stepped(moment, self._numbers.of(function), given, returned))
+        """Leave out the peak of passing gradients on, which the simulation counts."""
+        self._leave()
 
     def returned(self) -> None:
         """Hear that the core hands back to the workload, which goes on from what is alive now."""
@@ -154,8 +186,10 @@ class _Recorder(Listener):
         if not self._in_call:
             peak = tracemalloc.get_traced_memory()[1]
             if peak > self._left_bytes:
-                # It is not known whether the peak came before or after what the workload let go of.
-                self.recording.events.append(Worked(Moment(self._left_other_bytes, peak - self._left_bytes)))
+                # Whether the peak came before or after what the workload has let go of is not known: it is
+                # counted from what was alive when the core was left.
+                worked = Worked(Moment(self._left_other_bytes, peak - self._left_bytes))
+                self.recording.events.insert(self._left_at, worked)
             self._leave()
         for number, reference in list(self._variables.items()):
             variable = reference()
@@ -181,9 +215,9 @@ class _Recorder(Listener):
         self._held.discard(number)
         self.recording.events.append(LetGo(number))
 
-    def _function_died(self, number: int, used: tuple[int, ...]) -> None:
-        del self._functions[number]
-        self._uses.subtract(used)
+    def _function_died(self, number: int, held: list[int]) -> None:
+        del self._functions[number], self._inputs[number]
+        self._uses.subtract(held)
 
     def _moment(self) -> Moment:
         """Return what else is alive now, and how far the peak since the core was left lay above."""
@@ -195,6 +229,7 @@ class _Recorder(Listener):
 
     def _leave(self) -> None:
         tracemalloc.reset_peak()
+        self._left_at = len(self.recording.events)
         self._left_bytes = tracemalloc.get_traced_memory()[0]
         self._left_other_bytes = self._left_bytes - self._known.alive_bytes
 
@@ -222,8 +257,6 @@ class _KnownArrays:
         self.alive_bytes = 0
         self._array_bytes = array_bytes
         self._numbers = _Numbers()
-        self._arrived: set[int] = set()
-        self._sums: dict[int, int] = {}
 
     def number_of(self, array: Array) -> int:
         owner = array
@@ -236,20 +269,21 @@ class _KnownArrays:
             weakref.finalize(owner, self._freed, owner.nbytes)
         return number
 
-    def arrive(self, variable: int, gradient_bytes: int) -> None:
-        """Note a gradient for a variable that will hand it on; a second one makes a sum that nobody tells of."""
-        if variable in self._arrived and variable not in self._sums:
-            self._sums[variable] = gradient_bytes
-            self.alive_bytes += gradient_bytes
-        self._arrived.add(variable)
-
-    def pass_on_sum(self, variable: int) -> None:
-        """Note that a variable hands its gradient on: a sum is known as that gradient from now on."""
-        self._arrived.discard(variable)
-        self.alive_bytes -= self._sums.pop(variable, 0)
-
     def _freed(self, array_bytes: int) -> None:
         self.alive_bytes -= array_bytes
+
+
+def _saved_by(function: Function) -> Iterator[Array]:
+    """Yield the arrays that a function keeps beside its inputs, but for those that somebody handed to it."""
+    kept = getattr(function, "output_data", None)
+    stand_ins = [x.rounded for x in function.inputs if isinstance(x, Kept)]
+    for one in [kept, *stand_ins]:
+        if one is not None:
+            yield one.array if isinstance(one, Rounded) else one
+    for name in function.keeps:
+        array = getattr(function, name, None)
+        if isinstance(array, np.ndarray) and sys.getrefcount(array) <= _OWN_REFERENCES + 1:
+            yield array
 
 
 @contextmanager
@@ -269,9 +303,9 @@ def _hearing(recorder: _Recorder) -> Iterator[None]:
         recorder.returned()
         return outputs
 
-    def backward(self: Variable, retain_grad: bool | None = None) -> None:
+    def backward(self: Variable, *settings: Any, **named: Any) -> None:
         recorder.going_back()
-        go_back(self, retain_grad)
+        go_back(self, *settings, **named)
         recorder.returned()
 
     def hear_steps_of(kind: type[Function]) -> None:
@@ -282,7 +316,9 @@ def _hearing(recorder: _Recorder) -> Iterator[None]:
 
         def step(self: Function, *gys: Any) -> Any:
             recorder.stepping()
-            return plain(self, *gys)
+            gxs = plain(self, *gys)
+            recorder.stepped(self, gys, gxs if type(gxs) is tuple else (gxs,))
+            return gxs
 
         kind.backward = step  # type: ignore[method-assign]
 

@@ -18,6 +18,7 @@ __all__ = [
     "Cleared",
     "Ended",
     "Event",
+    "Gradient",
     "LetGo",
     "Moment",
     "Recording",
@@ -46,23 +47,38 @@ class Born:
 
 @dataclass(frozen=True, slots=True)
 class Called:
-    """A function made variables `outputs`, which hold `arrays`, from variables `inputs`."""
+    """A function made variables `outputs`, which hold `arrays`, from variables `inputs`.
+
+    It holds the inputs at the positions `held`, the creators of the others, and the arrays `saved`, which nothing
+    else held when it was called but functions and the variables `outputs`.
+    """
 
     moment: Moment
     function: int
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     arrays: tuple[int, ...]
+    held: tuple[int, ...]
+    saved: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Gradient:
+    """A gradient: the array that owns its memory, whether that is itself, and the size that a sum with it has."""
+
+    array: int
+    owning: bool
+    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
 class Stepped:
-    """A function was gone back through: the arrays of the gradients that it was given and that it returned."""
+    """A function computed the gradients of its inputs; they have not been passed on."""
 
     moment: Moment
     function: int
-    output_gradients: tuple[int, ...]
-    input_gradients: tuple[int | None, ...]
+    output_gradients: tuple[Gradient, ...]
+    input_gradients: tuple[Gradient | None, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,7 +129,7 @@ def test_nothing_that_is_handed_over_is_written_to(function, arrays):
 @every_case
 def test_a_call_saves_no_array_beside_its_inputs_but_what_it_says(function, arrays):
     for call in _calls(function, arrays)[1]:
-        said = [getattr(call, name, None) for name in call.keeps]
+        said = [getattr(call, name, None) for name in (*call.keeps, "index")]
         assert not [
             one
             for one in gc.get_referents(call)

@@ -15,7 +15,6 @@ class GetItem(Function):
 
     __slots__ = ("index",)
     needs_inputs = False
-    keeps = ("index",)
 
     def __init__(self, index: Any) -> None:
         self.index = index
@@ -35,7 +34,6 @@ class ScatterAdd(Function):
 
     __slots__ = ("index", "shape")
     needs_inputs = False
-    keeps = ("index",)
 
     def __init__(self, index: Any, shape: tuple[int, ...]) -> None:
         self.index = index
