@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from toolkit.core import functions
 from toolkit.core.backward import gradients
 from toolkit.core.binomial import checkpoint_binomial
+from toolkit.core.buffers import release_buffers
 from toolkit.core.checking import check_gradient
 from toolkit.core.checkpointing import checkpoint, checkpoint_every
 from toolkit.core.config import Config, current_config, no_grad, using_config
@@ -35,6 +36,7 @@ __all__ = [
     "gradients",
     "load",
     "no_grad",
+    "release_buffers",
     "using_config",
 ]
 __all__ += functions.__all__

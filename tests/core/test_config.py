@@ -17,6 +17,7 @@ OTHER_LEVELS = [
     ("retain_graph", False),
     ("storage", "float32"),
     ("accumulation", "in_place"),
+    ("buffers", "reused"),
 ]
 
 
@@ -30,6 +31,7 @@ def test_the_defaults_are_those_the_book_ends_with():
         "retain_graph": True,
         "storage": "exact",
         "accumulation": "new",
+        "buffers": "fresh",
     }
 
 

@@ -258,3 +258,19 @@ class _BinomialWalk:
     def _alive(self, states: int) -> None:
         # y, the gradient that the schedule began with and the one that it has reached.
         self.peak = max(self.peak, 1 + self._gradients + states)
+
+
+def reused_buffers(k: int, array_bytes: int) -> Prediction:
+    """Predict a loop that goes forward and backward through `k` squares, its memory used again.
+
+    In the first iteration there are, at the peak, x, the k outputs, the gradient that a square is given and the
+    one that it returns, and always one temporary: memory that is used again is not computed into in place. All but
+    x stays for the iterations that follow, which need no more.
+    """
+    return Prediction(
+        peak_arrays=k + 4,
+        end_arrays=k + 3,
+        array_bytes=array_bytes,
+        temporary_arrays=1,
+        basis="(k+4) S",
+    )

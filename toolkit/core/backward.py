@@ -3,11 +3,13 @@
 import sys
 from collections.abc import Sequence
 from heapq import heappop, heappush
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
+from weakref import ref
 
 import numpy as np
 
 from toolkit.core import events
+from toolkit.core.buffers import Reused, ones_like
 from toolkit.core.config import current_config, using_config
 from toolkit.core.function import Function
 from toolkit.core.variable import Array, Variable
@@ -16,56 +18,6 @@ __all__ = ["backward", "gradients"]
 
 #: An array, or a variable where the pass is itself recorded.
 Gradient: TypeAlias = Any
-
-
-class _Queue(Protocol):
-    """The functions that wait to be gone back through."""
-
-    visits_once: bool
-
-    def push(self, function: Function) -> None: ...
-    def pop(self) -> Function: ...
-    def __bool__(self) -> bool: ...
-
-
-class _ByGeneration:
-    """The youngest function first, each one once (steps 15.3 and 16.2): a heap, so nothing is ever sorted."""
-
-    visits_once = True
-
-    def __init__(self) -> None:
-        self._heap: list[tuple[int, int, Function]] = []
-        self._seen: set[Function] = set()
-
-    def push(self, function: Function) -> None:
-        if function not in self._seen:
-            # The count of functions seen breaks ties: the later one goes first, as in the book's sorted list.
-            heappush(self._heap, (-function.generation, -len(self._seen), function))
-            self._seen.add(function)
-
-    def pop(self) -> Function:
-        return heappop(self._heap)[2]
-
-    def __bool__(self) -> bool:
-        return bool(self._heap)
-
-
-class _LastInFirstOut:
-    """The order of step 15.2, kept to show why it is wrong: a function is revisited for every path to it."""
-
-    visits_once = False
-
-    def __init__(self) -> None:
-        self._stack: list[Function] = []
-
-    def push(self, function: Function) -> None:
-        self._stack.append(function)
-
-    def pop(self) -> Function:
-        return self._stack.pop()
-
-    def __bool__(self) -> bool:
-        return bool(self._stack)
 
 
 def backward(
@@ -156,7 +108,7 @@ def gradients(
         As `Variable.backward`.
     """
     roots = tuple(ys) if isinstance(ys, Sequence) else (ys,)
-    seeds = [np.ones_like(_differentiable(y).data) for y in roots] if gys is None else list(gys)
+    seeds = [ones_like(_differentiable(y).data) for y in roots] if gys is None else list(gys)
     wanted: dict[_Place, Gradient | None] = dict.fromkeys([_place(x) for x in xs])
     one_pass = _Pass(
         retain_grad=False,
@@ -185,9 +137,13 @@ def _place(x: Variable) -> _Place:
 class _Pass:
     """One pass back through a graph.
 
+    Functions wait in a heap, so that nothing is ever sorted: the youngest generation goes first, and within one
+    the function that came last, as in the book's sorted list (steps 15.3 and 16.2). Without generations that is the
+    last-in-first-out order of step 15.2, which revisits a function for every path to it.
+
     What has arrived at a variable and not yet been passed on is kept apart from its `grad`, so that a second
     pass does not send on what the first one left there: by the function that made the variable, which outlives
-    it where only what is needed is saved.
+    it where only what is needed is saved. It is a tuple for the one output of most functions, a list for several.
     """
 
     def __init__(
@@ -202,9 +158,12 @@ class _Pass:
         self._retain_graph = retain_graph
         self._create_graph = create_graph
         self._wanted = wanted
-        self._arrived: dict[Function, list[Gradient | None]] = {}
-        by_generation = current_config().traversal == "generation"
-        self._queue: _Queue = _ByGeneration() if by_generation else _LastInFirstOut()
+        config = current_config()
+        self._by_generation = config.traversal == "generation"
+        self._in_place = config.accumulation == "in_place"
+        self._arrived: dict[Function, tuple[Gradient, ...] | list[Gradient | None]] = {}
+        self._waiting: list[tuple[int, int, Function]] = []
+        self._pushed = 0
 
     def run(self) -> None:
         """Visit function after function until none waits."""
@@ -213,22 +172,22 @@ class _Pass:
                 self._visit_all()
         else:
             self._visit_all()
-        if self._retain_grad:
-            # Only the wrong order leaves any behind.
+        if self._retain_grad and not self._by_generation:
             for function, gys in self._arrived.items():
                 for output, gy in zip(function.live_outputs(), gys, strict=True):
                     if output is not None and gy is not None:
-                        output.grad = _accumulated(output.grad, gy, (), ())
+                        output.grad = gy if output.grad is None else self._sum(output.grad, gy, (), ())
 
     def _visit_all(self) -> None:
-        while self._queue:
-            self._step(self._queue.pop())
+        waiting = self._waiting
+        while waiting:
+            self._step(heappop(waiting)[2])
 
     def gradient(self, value: Any) -> Gradient:
         """Return a value as the gradients of this pass are: an array, or a variable where it is recorded."""
         if self._create_graph:
             return value if isinstance(value, Variable) else Variable(np.asarray(value))
-        return value if type(value) is np.ndarray else np.asarray(value)
+        return value if type(value) is np.ndarray or type(value) is Reused else np.asarray(value)
 
     def arrive(
         self,
@@ -238,57 +197,110 @@ class _Pass:
         gxs: tuple[Gradient | None, ...] = (),
     ) -> None:
         """Add `gx`, which a step made of `gys` among `gxs`, to the gradient of `x`."""
-        creator = x.creator
-        if self._wanted is not None:
+        creator, wanted = x.creator, self._wanted
+        if wanted is not None:
             place = _place(x)
-            if place in self._wanted:
-                self._wanted[place] = _accumulated(self._wanted[place], gx, gys, gxs)
+            if place in wanted:
+                wanted[place] = gx if wanted[place] is None else self._sum(wanted[place], gx, gys, gxs)
                 return
             if creator is None:
                 return
         if creator is None:
-            x.grad = _accumulated(x.grad, gx, gys, gxs)
+            x.grad = gx if x.grad is None else self._sum(x.grad, gx, gys, gxs)
             return
-        waiting = self._arrived.get(creator)
-        if waiting is None:
-            waiting = self._arrived[creator] = [None] * len(creator.outputs)
-        waiting[x.position] = _accumulated(waiting[x.position], gx, gys, gxs)
-        self._queue.push(creator)
+        known = self._arrived.get(creator)
+        if known is None:
+            self._arrived[creator] = (gx,) if len(creator.outputs) == 1 else self._first_of_several(x, gx)
+        elif type(known) is list:
+            known[x.position] = (
+                gx if known[x.position] is None else self._sum(known[x.position], gx, gys, gxs)
+            )
+        else:
+            self._arrived[creator] = (self._sum(known[0], gx, gys, gxs),)
+        if known is None or not self._by_generation:
+            self._pushed -= 1
+            rank = -creator.generation if self._by_generation else 0
+            heappush(self._waiting, (rank, self._pushed, creator))
+
+    @staticmethod
+    def _first_of_several(x: Variable, gx: Gradient) -> list[Gradient | None]:
+        assert x.creator is not None
+        gys: list[Gradient | None] = [None] * len(x.creator.outputs)
+        gys[x.position] = gx
+        return gys
 
     def _step(self, function: Function) -> None:
         # One step is one call, so that its arrays die with it: the predicted peaks allow for no leftovers.
-        outputs = function.live_outputs()
-        gys = self._output_gradients(function)
-        if not hasattr(function, "inputs"):
-            raise RuntimeError(
-                f"this {type(function).__name__} has let go of what it saved in an earlier backward pass; keep "
-                "it for a second one with retain_graph=True"
-            )
+        gys: Any = self._arrived.pop(function) if self._by_generation else self._arrived[function]
+        if type(gys) is list:
+            gys = tuple([function.zero_gradient(place) if gy is None else gy for place, gy in enumerate(gys)])
+        inputs = _inputs_of(function)
         gxs = function.recorded_backward(*gys) if self._create_graph else function.backward(*gys)
         if type(gxs) is not tuple:
             gxs = (gxs,)
-        inputs = function.inputs
         if len(gxs) != len(inputs):
             raise ValueError(
                 f"{type(function).__name__}.backward returned {len(gxs)} gradients for {len(inputs)} inputs"
             )
         # All are checked before the first is passed on: a refused gradient leaves no half of a step behind.
-        gxs = tuple([self._checked(gx, function, position) for position, gx in enumerate(gxs)])
-        for x, gx in zip(inputs, gxs, strict=True):
+        for x, gx in zip(inputs, gxs):  # noqa: B905  # as many, as was seen
+            # What is seen at once to be right needs no call.
+            if not (
+                type(gx) is np.ndarray
+                and type(x) is Variable
+                and gx.dtype is (data := x.data).dtype is _FLOAT64
+                and gx.shape == data.shape
+            ):
+                gxs = tuple([self._checked(gx, function, place) for place, gx in enumerate(gxs)])
+                break
+        for x, gx in zip(inputs, gxs):  # noqa: B905
             if gx is not None:
                 self.arrive(x, gx, gys, gxs)
         if events.listeners:
             events.announce_backward_step(function, _arrays(gys), _arrays(gxs))
-        if self._queue.visits_once:
-            if not self._retain_graph:
-                function.let_go()
-            for output, gy in zip(outputs, gys, strict=True):
-                if output is not None and self._wanted is None:
-                    output.grad = _accumulated(output.grad, gy, gys, gxs) if self._retain_grad else None
+        if not self._by_generation:
+            return
+        if not self._retain_graph:
+            function.let_go()
+        if self._retain_grad:
+            self._keep(function, gys, gxs)
+        elif self._wanted is None:
+            for y in function.outputs:
+                output = y() if type(y) is ref else y
+                if output is not None:
+                    # An earlier pass may have left one there.
+                    output.grad = None  # type: ignore[union-attr]  # a reference was followed
 
-    def _output_gradients(self, function: Function) -> tuple[Gradient, ...]:
-        gys = self._arrived.pop(function) if self._queue.visits_once else self._arrived[function]
-        return tuple([function.zero_gradient(place) if gy is None else gy for place, gy in enumerate(gys)])
+    def _sum(
+        self,
+        gradient: Gradient,
+        more: Gradient,
+        gys: tuple[Gradient, ...] = (),
+        gxs: tuple[Gradient | None, ...] = (),
+    ) -> Gradient:
+        if (
+            self._in_place
+            and sys.getrefcount(gradient) == _SOLE_REFERENCES
+            and type(gradient) is np.ndarray
+            and gradient.base is None
+            and gradient.flags.writeable
+        ):
+            # Nobody else refers to this array, nor does a view of it, which would.
+            total = np.add(gradient, more, out=gradient)
+        else:
+            # Out of place (step 14.2): functions such as Add hand the same array to several variables.
+            total = gradient + more
+        if not isinstance(total, np.ndarray) and not isinstance(total, Variable):
+            # A 0-d sum comes back as a scalar.
+            total = np.asarray(total)
+        if events.listeners:
+            events.announce_accumulation(_array(gradient), _array(total), _arrays(gys), _arrays(gxs))
+        return total
+
+    def _keep(self, function: Function, gys: tuple[Gradient, ...], gxs: tuple[Gradient | None, ...]) -> None:
+        for output, gy in zip(function.live_outputs(), gys, strict=True):
+            if output is not None:
+                output.grad = gy if output.grad is None else self._sum(output.grad, gy, gys, gxs)
 
     def _checked(self, gradient: Any, function: Function, position: int) -> Gradient | None:
         if gradient is None:
@@ -308,13 +320,26 @@ class _Pass:
         return gradient
 
 
+def _inputs_of(function: Function) -> tuple[Variable, ...]:
+    try:
+        return function.inputs
+    except AttributeError:
+        raise RuntimeError(
+            f"this {type(function).__name__} has let go of what it saved in an earlier backward pass; keep it for "
+            "a second one with retain_graph=True"
+        ) from None
+
+
+_FLOAT64 = np.dtype(np.float64)
+
+
 def _seed(root: Variable, create_graph: bool) -> Gradient:
     _differentiable(root)
     seed: Gradient = root.grad
     if seed is None:
-        seed = np.ones_like(root.data)
+        seed = ones_like(root.data)
     elif not (create_graph and isinstance(seed, Variable)):
-        seed = np.asarray(seed)
+        seed = seed if type(seed) is Reused else np.asarray(seed)
     if seed.shape != root.shape or seed.dtype != root.dtype:
         raise ValueError(
             f"backward starts from this variable's grad, which is {_layout(seed)}; its data is {_layout(root)}"
@@ -340,34 +365,6 @@ def _references(gradient: Gradient) -> int:
 _alone = [np.zeros(1)]
 #: What `sys.getrefcount` tells of an argument that only a container of the caller's refers to.
 _SOLE_REFERENCES = _references(_alone[0])
-
-
-def _accumulated(
-    gradient: Gradient | None,
-    more: Gradient,
-    gys: tuple[Gradient, ...],
-    gxs: tuple[Gradient | None, ...],
-) -> Gradient:
-    if gradient is None:
-        return more
-    if (
-        type(gradient) is np.ndarray
-        and sys.getrefcount(gradient) == _SOLE_REFERENCES
-        and gradient.base is None
-        and gradient.flags.writeable
-        and current_config().accumulation == "in_place"
-    ):
-        # Nobody else refers to this array, and no view of it is left, which would.
-        total = np.add(gradient, more, out=gradient)
-    else:
-        # Out of place (step 14.2): functions such as Add hand the same array to several variables.
-        total = gradient + more
-    # A 0-d sum comes back as a scalar.
-    if not isinstance(total, np.ndarray | Variable):
-        total = np.asarray(total)
-    if events.listeners:
-        events.announce_accumulation(_array(gradient), _array(total), _arrays(gys), _arrays(gxs))
-    return total
 
 
 def _arrays(gradients: tuple[Gradient | None, ...]) -> Any:

@@ -41,6 +41,9 @@ class Config:
     accumulation : {"new", "in_place"}
         Where the sum of two gradients goes: into a new array, as in the book (step 14.2), or into the first one's
         where nothing else refers to that.
+    buffers : {"fresh", "reused"}
+        Whether functions compute into memory that is asked for anew each time, or into that of large arrays that
+        are gone.
 
     Raises
     ------
@@ -60,6 +63,7 @@ class Config:
         default="exact", metadata={"levels": ("exact", "float32", "float16")}
     )
     accumulation: Literal["new", "in_place"] = field(default="new", metadata={"levels": ("new", "in_place")})
+    buffers: Literal["fresh", "reused"] = field(default="fresh", metadata={"levels": ("fresh", "reused")})
 
     def __post_init__(self) -> None:
         for toggle, levels in self.levels().items():

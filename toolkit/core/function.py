@@ -1,11 +1,12 @@
 """Function: a computation, its gradient, and the node it leaves in the graph (book steps 11 to 18)."""
 
-import weakref
 from typing import Any
+from weakref import ref
 
 import numpy as np
 
 from toolkit.core import events
+from toolkit.core.buffers import reusing
 from toolkit.core.config import Config, current_config
 from toolkit.core.saving import Guarded, Rounded, kept, kept_data, with_data, without_data
 from toolkit.core.variable import Array, Operand, Variable, as_array
@@ -39,7 +40,7 @@ class Function:
     __slots__ = ("__weakref__", "generation", "inputs", "output_data", "output_layouts", "outputs")
 
     inputs: tuple[Variable, ...]
-    outputs: "tuple[Variable, ...] | tuple[weakref.ref[Variable], ...]"
+    outputs: "tuple[Variable, ...] | tuple[ref[Variable], ...]"
     output_data: Array | Rounded
     output_layouts: tuple[tuple[tuple[int, ...], np.dtype[Any]], ...]
     generation: int
@@ -79,12 +80,24 @@ class Function:
         RuntimeError
             This instance has already recorded a call.
         """
-        variables = _as_inputs(inputs)
-        ys = self.forward(*[x.data for x in variables])
-        if type(ys) is not tuple:
-            ys = (ys,)
-        outputs = tuple([Variable(as_array(y)) for y in ys])
+        xs = []
+        for x in inputs:
+            if not isinstance(x, Variable):
+                inputs = _as_variables(inputs)
+                xs = [x.data for x in inputs]
+                break
+            xs.append(x.data)
+        variables: tuple[Variable, ...] = inputs  # type: ignore[assignment]  # every one is a Variable now
         config = current_config()
+        if config.buffers == "reused":
+            xs = [reusing(x) for x in xs]
+        ys = self.forward(*xs)
+        if type(ys) is tuple:
+            outputs = tuple([Variable(as_array(y)) for y in ys])
+        else:
+            outputs = (Variable(ys if type(ys) is np.ndarray else as_array(ys)),)
+        # Held no longer than the call needs them.
+        del xs, ys
         if config.enable_backprop:
             self._record(variables, outputs, weakly=config.references == "weak")
             if config.saves != "inputs" or config.storage != "exact":
@@ -100,14 +113,17 @@ class Function:
         if hasattr(self, "generation"):
             raise RuntimeError(f"this {type(self).__name__} has recorded a call; make one for each call")
         self.inputs = inputs
-        self.generation = max([x.generation for x in inputs], default=0)
+        self.generation = 0
+        for x in inputs:
+            if x.generation > self.generation:
+                self.generation = x.generation
         for position, output in enumerate(outputs):
             output.set_creator(self, position)
         if len(outputs) > 1:
             # A single output outlives its function's turn in the backward pass; one of several may be dead by
             # then, and the zeros that stand for its gradient need a layout.
             self.output_layouts = tuple([(output.shape, output.dtype) for output in outputs])
-        self.outputs = tuple([weakref.ref(output) for output in outputs]) if weakly else outputs
+        self.outputs = tuple(map(ref, outputs)) if weakly else outputs
 
     def _save(self, outputs: tuple[Variable, ...], config: Config) -> None:
         """Save what the gradient needs, in the dtype it is to be kept in, in place of all inputs as they are."""
@@ -128,8 +144,10 @@ class Function:
         that takes its inputs by this method serves both.
         """
         x = self.inputs[position]
-        if not isinstance(gy, Variable):
+        if type(gy) is np.ndarray:
             return x.data
+        if not isinstance(gy, Variable):
+            return reusing(x.data)
         return with_data(x.variable if isinstance(x, Guarded) else x)
 
     def variables(self) -> tuple[Variable, ...]:
@@ -181,7 +199,7 @@ class Function:
 
     def live_outputs(self) -> tuple[Variable | None, ...]:
         """Return the recorded outputs, with None for each one that has died since."""
-        return tuple([y() if isinstance(y, weakref.ref) else y for y in self.outputs])
+        return tuple([y() if isinstance(y, ref) else y for y in self.outputs])
 
     def zero_gradient(self, position: int) -> Array:
         """Return zeros in the layout of the output at `position`, also when that output is dead."""
@@ -194,12 +212,7 @@ def compute(function: Function, *xs: Any) -> Any:
     return function(*xs) if any(isinstance(x, Variable) for x in xs) else function.forward(*xs)
 
 
-def _as_inputs(inputs: tuple[Operand, ...]) -> tuple[Variable, ...]:
-    for x in inputs:
-        if not isinstance(x, Variable):
-            break
-    else:
-        return inputs  # type: ignore[return-value]  # every one was seen to be a Variable
+def _as_variables(inputs: tuple[Operand, ...]) -> tuple[Variable, ...]:
     dtypes = [x.dtype for x in inputs if isinstance(x, Variable | np.ndarray)]
     return tuple([_as_input(x, dtypes) for x in inputs])
 

@@ -115,7 +115,11 @@ class Pow(Function):
 
 def _to_inputs(function: Function, gx0: Any, gx1: Any) -> tuple[Any, Any]:
     x0, x1 = function.inputs
-    return reduce_to(gx0, x0.shape, x0.dtype), reduce_to(gx1, x1.shape, x1.dtype)
+    shape0, shape1 = x0.shape, x1.shape
+    if shape0 == shape1 and x0.dtype == x1.dtype:
+        # Nothing was broadcast or promoted.
+        return gx0, gx1
+    return reduce_to(gx0, shape0, x0.dtype), reduce_to(gx1, shape1, x1.dtype)
 
 
 def add(x0: Operand, x1: Operand) -> Variable:

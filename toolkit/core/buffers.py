@@ -1,0 +1,133 @@
+"""Memory used again: results of ufuncs go into the memory of arrays that are gone.
+
+The kernel hands out memory page by page, at the first touch of each, and takes it back when a large array is freed:
+an engine that keeps activations pays for that in every iteration, more than for the arithmetic. So here memory is
+kept when its array is gone, by size, for the next result of that size.
+
+With the toggle ``buffers="reused"`` functions are handed their arrays as `Reused`, through which every ufunc, and
+every operator, puts its result there. The functions themselves know nothing of it.
+"""
+
+import sys
+from typing import Any
+
+import numpy as np
+
+from toolkit.core.variable import Array
+
+__all__ = ["LEAST_BYTES", "Reused", "kept_bytes", "ones_like", "release_buffers", "reusing"]
+
+#: Smaller results are left to numpy: to find memory for them here would take longer than the page faults do.
+LEAST_BYTES = 1 << 15
+
+#: By size in bytes, the memory that no array uses any more, the one that was given back last at the end.
+_free: dict[int, list[Array]] = {}
+_dtypes: dict[tuple[Any, ...], np.dtype[Any]] = {}
+
+
+class Reused(np.ndarray[Any, np.dtype[Any]]):
+    """An array of which the results of ufuncs are computed into memory that was used before.
+
+    A view holds what it is a view of, so that memory comes back only when nobody refers to any part of it.
+    """
+
+    __slots__ = ("_free", "_memory")
+
+    _free: list[Array]
+    _memory: Array
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **settings: Any) -> Any:
+        """Compute into memory that was used before, where the result is one large array."""
+        xs = tuple([x.view(np.ndarray) if type(x) is Reused else x for x in inputs])
+        if method == "__call__" and not settings:
+            room = _room_for(ufunc, xs)
+            if room is None:
+                return ufunc(*xs)
+            ufunc(*xs, out=room.view(np.ndarray))
+            return room
+        outs = settings.get("out")
+        if outs is not None:
+            settings["out"] = tuple([y.view(np.ndarray) if type(y) is Reused else y for y in outs])
+        result = getattr(ufunc, method)(*xs, **settings)
+        return outs[0] if outs is not None and len(outs) == 1 else result
+
+    def __del__(self) -> None:
+        # Views have neither.
+        memory = getattr(self, "_memory", None)
+        if memory is not None:
+            self._free.append(memory)
+
+
+def reusing(x: Array) -> Array:
+    """Return a view of an array whose results reuse memory; itself where it is too small for that to pay."""
+    return x.view(Reused) if type(x) is np.ndarray and x.nbytes >= LEAST_BYTES else x
+
+
+def ones_like(x: Array) -> Array:
+    """Return ones in the layout of `x`, in memory that was used before where `x` is `Reused`."""
+    room = _room(x.shape, x.dtype) if type(x) is Reused else None
+    if room is None:
+        return np.ones_like(x)
+    room.fill(1)
+    return room
+
+
+def kept_bytes() -> int:
+    """Return the bytes of the memory that is kept and that no array uses."""
+    return sum(size * len(free) for size, free in _free.items())
+
+
+def release_buffers() -> None:
+    """Give the memory that no array uses back to the allocator."""
+    for free in _free.values():
+        free.clear()
+
+
+def _room_for(ufunc: np.ufunc, xs: tuple[Any, ...]) -> Reused | None:
+    """Return an array for the result of a ufunc; None where that is small, or its shape not known beforehand."""
+    if ufunc.signature is None and ufunc.nout == 1:
+        shape = _shape_of([x.shape for x in xs if isinstance(x, np.ndarray)])
+    elif ufunc is np.matmul and xs[0].ndim == xs[1].ndim == 2:
+        shape = (xs[0].shape[0], xs[1].shape[1])
+    else:
+        return None
+    kinds = (ufunc, *[x.dtype if hasattr(x, "dtype") else type(x) for x in xs])
+    dtype = _dtypes.get(kinds)
+    if dtype is None:
+        dtype = _dtypes[kinds] = ufunc.resolve_dtypes((*kinds[1:], None))[-1]  # type: ignore[arg-type]
+    return _room(shape, dtype)
+
+
+def _room(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Reused | None:
+    size = dtype.itemsize
+    for length in shape:
+        size *= length
+    if size < LEAST_BYTES:
+        return None
+    free = _free.setdefault(size, [])
+    memory = _memory(size, free)
+    room = Reused(shape, dtype, memory)
+    room._free, room._memory = free, memory
+    return room
+
+
+def _shape_of(shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
+    first = shapes[0]
+    return first if all(shape == first for shape in shapes) else np.broadcast_shapes(*shapes)
+
+
+def _memory(size: int, free: list[Array]) -> Array:
+    # A view may have outlived the array that gave the memory back: then somebody still refers to it.
+    for place in range(len(free) - 1, -1, -1):
+        if _references(free[place]) == _SOLE_REFERENCES:
+            return free.pop(place)
+    return np.empty(size, np.uint8)
+
+
+def _references(memory: Array) -> int:
+    return sys.getrefcount(memory)
+
+
+_alone = [np.zeros(1)]
+#: What `sys.getrefcount` tells of an argument that only a list refers to.
+_SOLE_REFERENCES = _references(_alone[0])
