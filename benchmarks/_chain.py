@@ -141,11 +141,50 @@ def autograd(k: int, n: int) -> Callable[[], Any]:
     return run
 
 
-#: By name; those that are not installed are left out.
-PEERS = {"step 18": step18, "DeZero": dezero, "PyTorch": torch, "MyGrad": mygrad, "autograd": autograd}
-PACKAGES = {"DeZero": "dezero", "PyTorch": "torch", "MyGrad": "mygrad", "autograd": "autograd"}
+def floor_forward(k: int, n: int) -> Callable[[], Any]:
+    """Compute forward alone by bare numpy calls."""
+    x = start(n)
+
+    def run() -> Any:
+        h = x
+        for place in range(k):
+            h = h + x if place % 2 else np.square(h)
+        return h
+
+    return run
+
+
+def core_no_grad(k: int, n: int) -> Callable[[], Any]:
+    """Use the toolkit's core forward alone, without a graph."""
+    from toolkit import Variable, add, no_grad, square
+
+    x = Variable(start(n))
+
+    def run() -> Any:
+        h = x
+        with no_grad():
+            for place in range(k):
+                h = add(h, x) if place % 2 else square(h)
+        return h.data
+
+    return run
+
+
+ENGINES = {
+    "numpy": floor,
+    "numpy, forward": floor_forward,
+    "core": core,
+    "core, memory used again": core_reused,
+    "core, no_grad": core_no_grad,
+    "step 18": step18,
+    "DeZero": dezero,
+    "PyTorch": torch,
+    "MyGrad": mygrad,
+    "autograd": autograd,
+}
+_PACKAGES = {"DeZero": "dezero", "PyTorch": "torch", "MyGrad": "mygrad", "autograd": "autograd"}
 
 
 def installed() -> list[str]:
-    """Return the peers that can be measured here."""
-    return [name for name in PEERS if name not in PACKAGES or find_spec(PACKAGES[name])]
+    """Return the peers that can be measured here: the listing of step 18 always."""
+    return ["step 18", *[name for name, package in _PACKAGES.items() if find_spec(package)]]

@@ -224,8 +224,26 @@ def check_import(cell):
         assert row.metrics["toolkit_import_seconds"] > 0
 
 
+def check_checkpointing(cell):
+    peaks = {
+        row.factors["schedule"]: row.metrics["peak_traced_bytes"]
+        for row in cell.rows
+        if row.measure == "traced"
+    }
+    assert peaks["plain"] == pytest.approx(19 * S, abs=16)
+    assert peaks["parts of 4"] == pytest.approx(10 * S, abs=16)
+    assert peaks["3 states"] < peaks["parts of 4"]
+    for row in cell.rows:
+        assert row.metrics["gradient_value"] == 2.0**16
+        if row.measure == "traced":
+            assert abs(row.metrics["peak_traced_bytes"] - row.metrics["predicted_peak_bytes"]) <= 16
+    assert cell("traced", "forward_evaluations_count", schedule="plain") == 16
+    assert cell("traced", "forward_evaluations_count", schedule="parts of 4") == 32
+
+
 CHECKS = {
     "allocators": check_allocators,
+    "checkpointing": check_checkpointing,
     "gc_policy": check_gc_policy,
     "observer_effect": check_observer_effect,
     "probe_calibration": check_probe_calibration,

@@ -1,0 +1,158 @@
+"""Checkpointing: how much memory does computing again save, and what does it take?
+
+A chain of k squares, forward and backward, x and y held at the end. "parts of s" keeps what goes into every s
+steps, "c states" undoes the chain by the binomial schedule with c kept states. Every schedule must find the gradient
+of the plain way, which of ones is exactly 2**k.
+"""
+
+import numpy as np
+
+from toolkit import Experiment, Variable, checkpoint_binomial, checkpoint_every, square
+
+
+def workload(trial, *, schedule, k, n):
+    evaluations = 0
+
+    def step(x):
+        nonlocal evaluations
+        evaluations += 1
+        return square(x)
+
+    x = Variable(np.ones(n))
+    y = run(schedule, [step] * k, x)
+    y.backward()
+    found = float(x.grad[0]) if (x.grad == x.grad[0]).all() else 0.0
+    trial.record(forward_evaluations_count=evaluations, gradient_value=found)
+    return x, y
+
+
+def run(schedule, steps, x):
+    if schedule == "plain":
+        for step in steps:
+            x = step(x)
+        return x
+    if schedule.startswith("parts of "):
+        return checkpoint_every(steps, x, int(schedule.removeprefix("parts of ")))
+    return checkpoint_binomial(steps, x, int(schedule.removesuffix(" states")))
+
+
+def predict(cell, interpreter):
+    from dataclasses import replace
+
+    from toolkit.analysis.predictions import backward, binomial_checkpoints, checkpoints_every
+
+    schedule, k, array_bytes = cell["schedule"], cell["k"], 8 * cell["n"]
+    if schedule == "plain":
+        predicted = backward(k, array_bytes, retain_grad=False)
+        metrics = {"forward_evaluations_count": k}
+    elif schedule.startswith("parts of "):
+        predicted = checkpoints_every(k, int(schedule.removeprefix("parts of ")), array_bytes)
+        metrics = predicted.metrics
+    else:
+        predicted = binomial_checkpoints(k, int(schedule.removesuffix(" states")), array_bytes)
+        metrics = predicted.metrics
+    return replace(predicted, metrics={**metrics, "gradient_value": 2.0**k})
+
+
+def figures(results):
+    from toolkit.report.charts.bars import bars
+    from toolkit.report.charts.pareto import Cost, pareto
+
+    largest = {"n": results.levels("n")[-1], "k": results.levels("k")[-1]}
+    plain = {"schedule": "plain"}
+    yield pareto(
+        results,
+        Cost("peak_traced_bytes", "traced"),
+        Cost("forward_evaluations_count", "traced"),
+        by=["schedule"],
+        where=largest,
+        reference=plain,
+        name="pareto",
+        title="Memory against steps that are evaluated: few kept states, many evaluations",
+        caption=f"A chain of {largest['k']} squares.",
+    )
+    yield pareto(
+        results,
+        Cost("peak_traced_bytes", "traced"),
+        Cost("wall_seconds", "timed"),
+        by=["schedule"],
+        where=largest,
+        reference=plain,
+        name="pareto_time",
+        title="Memory against time: evaluating again costs less than it seems where memory is slow",
+        caption=f"A chain of {largest['k']} squares.",
+    )
+    yield bars(
+        results,
+        "peak_traced_bytes",
+        "traced",
+        by=["schedule"],
+        where=largest,
+        name="peak",
+        title="The peak of each schedule, and what theory says of it",
+        caption=f"A chain of {largest['k']} squares.",
+    )
+
+
+def findings(results):
+    from toolkit.report import claims
+
+    k, n = results.levels("k")[-1], results.levels("n")[-1]
+    others = [schedule for schedule in results.levels("schedule") if schedule != "plain"]
+    for schedule in others:
+        yield claims.times_as_much(
+            results,
+            "peak_traced_bytes",
+            "traced",
+            f"Forward and backward through {k} squares (n={n:,}) peaks at {{more}} of array data, with {schedule} "
+            "at {less}: {ratio} as much.",
+            more={"schedule": "plain"},
+            less={"schedule": schedule},
+            k=k,
+            n=n,
+        )
+    for schedule in ("plain", *others):
+        yield claims.same(
+            results,
+            {"gradient_value": 2.0**k},
+            "traced",
+            f"the gradient that {schedule} finds of {k} squares at 1 is 2**{k}",
+            schedule=schedule,
+            k=k,
+            n=n,
+        )
+
+
+EXPERIMENT = Experiment(
+    workload,
+    factors={
+        "schedule": ["plain", "parts of 4", "parts of 8", "parts of 16", "3 states", "5 states", "9 states"],
+        "k": [64],
+        "n": [100_000],
+    },
+    measures=["traced", "timed"],
+    replicates={"traced": 1, "timed": 3},
+    profiles={
+        "smoke": {
+            "schedule": ["plain", "parts of 4", "3 states"],
+            "k": [16],
+            "replicates": {"timed": 1},
+        },
+        "full": {
+            "schedule": [
+                "plain",
+                *[f"parts of {size}" for size in (2, 4, 8, 16, 32)],
+                *[f"{states} states" for states in (1, 2, 3, 4, 5, 7, 9, 12, 16)],
+            ],
+            "k": [16, 64, 128],
+            "n": [10_000, 100_000, 1_000_000],
+            "replicates": {"timed": 10},
+        },
+    },
+    predict=predict,
+    figures=figures,
+    findings=findings,
+)
+
+if __name__ == "__main__":
+    EXPERIMENT.main()
