@@ -1,8 +1,8 @@
 """Checkpointing: how much memory does computing again save, and what does it take?
 
 A chain of k squares, forward and backward, x and y held at the end. "parts of s" keeps what goes into every s
-steps, "c states" undoes the chain by the binomial schedule with c kept states. Every schedule must find the gradient
-of the plain way, which of ones is exactly 2**k.
+steps, "c states" undoes the chain by the binomial schedule with c kept states. Every schedule must find the
+gradient of the plain way, which of ones is exactly 2**k.
 """
 
 import numpy as np

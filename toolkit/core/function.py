@@ -117,12 +117,15 @@ class Function:
         for x in inputs:
             if x.generation > self.generation:
                 self.generation = x.generation
+        if len(outputs) == 1:
+            outputs[0].set_creator(self)
+            self.outputs = (ref(outputs[0]),) if weakly else outputs
+            return
         for position, output in enumerate(outputs):
             output.set_creator(self, position)
-        if len(outputs) > 1:
-            # A single output outlives its function's turn in the backward pass; one of several may be dead by
-            # then, and the zeros that stand for its gradient need a layout.
-            self.output_layouts = tuple([(output.shape, output.dtype) for output in outputs])
+        # The gradient of a single output has arrived when its function's turn comes. Of several one may have none,
+        # and be dead by then: the zeros that stand for its gradient need a layout.
+        self.output_layouts = tuple([(output.shape, output.dtype) for output in outputs])
         self.outputs = tuple(map(ref, outputs)) if weakly else outputs
 
     def _save(self, outputs: tuple[Variable, ...], config: Config) -> None:
