@@ -241,9 +241,22 @@ def check_checkpointing(cell):
     assert cell("traced", "forward_evaluations_count", schedule="parts of 4") == 32
 
 
+def check_create_graph_cycles(cell):
+    for way in ("plain", "cleargrad", "gradients"):
+        assert cell("traced", "peak_traced_bytes", way=way) == pytest.approx(5 * S, abs=100)
+        assert cell("traced", "end_traced_bytes", way=way) == 0
+        assert cell("traced", "garbage_objects_count", way=way) == 0
+    assert cell("traced", "peak_traced_bytes", way="create_graph") == pytest.approx(41 * S, abs=100)
+    # Ten of the constant 2 as well.
+    assert cell("traced", "end_traced_bytes", way="create_graph") == 40 * S + 80
+    assert cell("traced", "collected_traced_bytes", way="create_graph") == 0
+    assert cell("traced", "garbage_objects_count", way="create_graph") > 0
+
+
 CHECKS = {
     "allocators": check_allocators,
     "checkpointing": check_checkpointing,
+    "create_graph_cycles": check_create_graph_cycles,
     "gc_policy": check_gc_policy,
     "observer_effect": check_observer_effect,
     "probe_calibration": check_probe_calibration,

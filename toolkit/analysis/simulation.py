@@ -175,8 +175,8 @@ class _Engine:
             case Called():
                 for variable, array in zip(event.outputs, event.arrays, strict=True):
                     self._make(variable, array)
-                if self._mode.enable_backprop:
-                    self._record(event)
+                if self._mode.enable_backprop and event.held is not None:
+                    self._record(event, event.held)
                 self._count(objects=1 + len(event.outputs), tuples=2)
             case Stepped():
                 self._step(event)
@@ -196,10 +196,10 @@ class _Engine:
         self._held.add(variable)
         self._holders[variable] = 1
 
-    def _record(self, call: Called) -> None:
+    def _record(self, call: Called, held: tuple[int, ...]) -> None:
         self._calls[call.function] = call
-        self._holders.update([call.inputs[place] for place in call.held])
-        unheld = [x for place, x in enumerate(call.inputs) if place not in call.held]
+        self._holders.update([call.inputs[place] for place in held])
+        unheld = [x for place, x in enumerate(call.inputs) if place not in held]
         self._places[call.function] = [self._creator[x] for x in unheld]
         self._function_holders.update(self._places[call.function])
         for array in call.saved:
@@ -299,7 +299,7 @@ class _Engine:
     def _let_go_of(self, function: int) -> list[int]:
         """Take from a function what it saved, and return the variables that it held."""
         call = self._calls[function]
-        held = [call.inputs[place] for place in call.held]
+        held = [call.inputs[place] for place in call.held or ()]
         for array in call.saved:
             self.arrays.drop(array)
         self._calls[function] = replace(call, held=(), saved=())
@@ -330,7 +330,7 @@ class _Engine:
             if function not in reached and function in self._calls:
                 reached.add(function)
                 call = self._calls[function]
-                near = [*[call.inputs[place] for place in call.held], *call.outputs]
+                near = [*[call.inputs[place] for place in call.held or ()], *call.outputs]
                 waiting.extend([self._creator[x] for x in near if x in self._creator])
                 waiting.extend(self._places.get(function, ()))
         return reached

@@ -121,14 +121,17 @@ class _Recorder(Listener):
         self._born_in_call = []
         self._in_call = False
         used = tuple([self._numbers.of(x) for x in inputs])
-        held = tuple([place for place, x in enumerate(inputs) if function.inputs[place] is x])
+        recorded = hasattr(function, "inputs")
+        held = tuple([place for place, x in enumerate(inputs) if recorded and function.inputs[place] is x])
         number = self._numbers.of(function)
         holds = [used[place] for place in held]
         self._uses.update(holds)
         self._inputs[number] = tuple([x.creator is None for x in inputs]), used
         self._functions[number] = weakref.ref(function, lambda _: self._function_died(number, holds))
         arrays = tuple([self._data[y] for y in made])
-        self.recording.events.append(Called(moment, number, used, made, arrays, held, saved))
+        self.recording.events.append(
+            Called(moment, number, used, made, arrays, held if recorded else None, saved)
+        )
 
     def going_back(self) -> None:
         """Hear that a backward pass is about to begin."""
@@ -276,7 +279,7 @@ class _KnownArrays:
 def _saved_by(function: Function) -> Iterator[Array]:
     """Yield the arrays that a function keeps beside its inputs, but for those that somebody handed to it."""
     kept = getattr(function, "output_data", None)
-    stand_ins = [x.rounded for x in function.inputs if isinstance(x, Kept)]
+    stand_ins = [x.rounded for x in getattr(function, "inputs", ()) if isinstance(x, Kept)]
     for one in [kept, *stand_ins]:
         if one is not None:
             yield one.array if isinstance(one, Rounded) else one

@@ -50,7 +50,8 @@ class Called:
     """A function made variables `outputs`, which hold `arrays`, from variables `inputs`.
 
     It holds the inputs at the positions `held`, the creators of the others, and the arrays `saved`, which nothing
-    else held when it was called but functions and the variables `outputs`.
+    else held when it was called but functions and the variables `outputs`. Where the workload itself had switched
+    the graph off, `held` is None: no mode records the call.
     """
 
     moment: Moment
@@ -58,7 +59,7 @@ class Called:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     arrays: tuple[int, ...]
-    held: tuple[int, ...]
+    held: tuple[int, ...] | None
     saved: tuple[int, ...]
 
 
