@@ -5,7 +5,8 @@ variable, whose graph leads back to the leaf: a cycle through `grad`, which no r
 references or not. In each round one square is made and gone back through: plainly; with create_graph; with it, and
 `cleargrad` at the end; and by `gradients`, which returns gradients and keeps them in no grad.
 
-Of a round with create_graph four arrays stay: x, the gradient of y, 2 x and the gradient of x. The collector is off.
+Of a round with create_graph four arrays stay: x, the gradient of y, 2 x and the gradient of x. The collector is
+off.
 """
 
 from toolkit import Experiment, Variable, gradients, square

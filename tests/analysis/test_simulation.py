@@ -13,9 +13,11 @@ from toolkit import (
     Function,
     Variable,
     add,
+    checkpoint_every,
     dropout,
     exp,
     matmul,
+    no_grad,
     relu,
     sigmoid,
     softmax,
@@ -309,6 +311,41 @@ def test_the_collector_is_simulated_as_the_model_of_loops_has_it():
     simulated = simulate(recorded, Mode(references="strong", thresholds=thresholds))
     model = loop_with_collector(chain_nodes(3), 400, S, thresholds, held=True)
     assert abs(simulated.peak_bytes / S - model.peak_arrays) <= 8
+
+
+def checkpointed():
+    checkpoint_every([square] * 4, leaf(), 2).backward()
+
+
+def recorded_pass():
+    square(leaf()).backward(create_graph=True)
+
+
+@pytest.mark.parametrize(
+    ("workload", "reason"), [(checkpointed, "inside of another"), (recorded_pass, "itself recorded")]
+)
+def test_what_is_not_simulated_is_refused(workload, reason):
+    with pytest.raises(NotImplementedError, match=reason):
+        record(workload)
+    gc.collect()
+
+
+def forward_of_its_own():
+    x = leaf()
+    with no_grad():
+        for _ in range(3):
+            x = tanh(x * 2.0)
+    y = square(x)
+    y.backward()
+    return x, y
+
+
+def test_calls_without_a_graph_of_the_workloads_own_are_recorded_by_no_mode():
+    for mode in PLAIN_SAVING_MODES:
+        peak, end = measured(forward_of_its_own, mode)
+        simulated = simulate(recorded(forward_of_its_own, **SAVED[0]), mode)
+        assert abs(simulated.peak_bytes - peak) <= CONSTANT_BYTES
+        assert simulated.end_bytes == end
 
 
 def test_recording_leaves_the_core_as_it_was():

@@ -89,7 +89,7 @@ class _Recorder(Listener):
         self._held: set[int] = set()
         self._data: dict[int, int] = {}
         self._with_gradient: set[int] = set()
-        self._in_call = False
+        self._in_call = self._in_step = False
         self._born_in_call: list[int] = []
         self._left_at = self._left_bytes = self._left_other_bytes = 0
 
@@ -139,10 +139,21 @@ class _Recorder(Listener):
 
     def stepping(self) -> None:
         """Hear that a function is about to compute its gradients."""
+        if self._in_step:
+            raise NotImplementedError(
+                "a backward pass inside of another, as a checkpoint makes one, is not simulated: its peak has a "
+                "formula of its own in analysis.predictions"
+            )
+        self._in_step = True
         self._leave()
 
     def stepped(self, function: Function, gys: tuple[Any, ...], gxs: tuple[Any, ...]) -> None:
         """Write down that a function has computed its gradients, before they are passed on."""
+        self._in_step = False
+        if any(isinstance(gy, Variable) for gy in gys):
+            raise NotImplementedError(
+                "a backward pass that is itself recorded (create_graph) is not simulated"
+            )
         number = self._numbers.of(function)
         given = tuple([self._gradient(gy) for gy in gys])
         returned = tuple([None if gx is None else self._gradient(np.asarray(gx)) for gx in gxs])
