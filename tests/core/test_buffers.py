@@ -69,6 +69,21 @@ def test_small_results_are_left_to_numpy():
         assert type(square(x).data) is np.ndarray
 
 
+def test_what_is_no_array_of_numbers_is_left_to_numpy():
+    x = np.ones((2, N)).view(Reused)
+    for result, expected in (
+        (np.add(x, [[1.0], [2.0]]), [[2.0], [3.0]]),
+        (x * True, [[1.0], [1.0]]),
+        (x.astype(object) + 1, [[2], [2]]),
+        (x + np.float32(1.0), [[2.0], [2.0]]),
+    ):
+        np.testing.assert_array_equal(result, np.broadcast_to(expected, (2, N)))
+    assert (x > 0).dtype == bool
+    assert (x + 1).sum() == 4 * N
+    with pytest.raises(ValueError, match="broadcast"):
+        x + np.ones(3)
+
+
 def test_an_optimisers_update_in_place_works_on_them():
     x = np.ones(N)
     with using_config(buffers="reused"):

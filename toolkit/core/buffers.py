@@ -85,6 +85,8 @@ def release_buffers() -> None:
 
 def _room_for(ufunc: np.ufunc, xs: tuple[Any, ...]) -> Reused | None:
     """Return an array for the result of a ufunc; None where that is small, or its shape not known beforehand."""
+    if not all(isinstance(x, np.ndarray | np.generic | float) or type(x) is int for x in xs):
+        return None
     if ufunc.signature is None and ufunc.nout == 1:
         shape = _shape_of([x.shape for x in xs if isinstance(x, np.ndarray)])
     elif ufunc is np.matmul and xs[0].ndim == xs[1].ndim == 2:
@@ -102,7 +104,7 @@ def _room(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Reused | None:
     size = dtype.itemsize
     for length in shape:
         size *= length
-    if size < LEAST_BYTES:
+    if size < LEAST_BYTES or dtype.hasobject:
         return None
     free = _free.setdefault(size, [])
     memory = _memory(size, free)

@@ -196,9 +196,11 @@ class Function:
 
     def let_go(self) -> None:
         """Forget what was saved for the gradient; there is none any more."""
-        for name in ("inputs", "output_data", *self.keeps):
-            if hasattr(self, name):
-                delattr(self, name)
+        del self.inputs
+        if self.needs_output and hasattr(self, "output_data"):
+            del self.output_data
+        for name in self.keeps:
+            delattr(self, name)
 
     def live_outputs(self) -> tuple[Variable | None, ...]:
         """Return the recorded outputs, with None for each one that has died since."""
