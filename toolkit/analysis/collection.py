@@ -49,13 +49,13 @@ class Node:
 def chain_nodes(k: int) -> tuple[Node, ...]:
     """Return what an iteration of step 17.5 makes: x, and for each of `k` calls itself, its output, two tuples.
 
-    A call refers to what it was given, and nothing refers to the calls that come after it. While it gathers the
-    arrays of its inputs the bound method `forward`, a comprehension and its iterator pass (`Function.__call__`);
+    A call refers to what it was given, and nothing refers to the calls that come after it. While it computes, the
+    list of its inputs' arrays and the bound method `forward` are there (`Function.__call__`), and pass;
     while it tells the probes, another iterator, a generator and its function (`core.events.announce_call`).
     """
     return (
         Node(objects=1, held_by_earlier=False, passing=DRAWN),
-        *[Node(objects=2, tuples=2, held_by_earlier=False, passing=(3, 3))] * k,
+        *[Node(objects=2, tuples=2, held_by_earlier=False, passing=(2, 3))] * k,
     )
 
 
