@@ -147,19 +147,22 @@ def weak_wins(results, here):
     from toolkit.analysis.comparison import compare
     from toolkit.report.units import number, text
 
-    def of(references):
-        levels = {"references": references, **here}
-        return [one for one in compared if {**levels, **one.levels} == {**one.levels, **levels}]
+    # What does not vary is not among the levels of a comparison: the trials know all of theirs.
+    def of(**levels):
+        keys = {row.key for row in results.trials("resident", {**levels, **here})}
+        return next((one for one in compared if one.keys & keys), None)
 
     compared = [one for one in compare(results) if one.metric == "peak_rss_bytes"]
-    weak, strong = of("weak"), {one.levels["gc"]: one for one in of("strong")}
-    if not weak or "default" not in strong:
+    weak = of(references="weak")
+    policies = {gc: of(references="strong", gc=gc) for gc in results.levels("gc")}
+    strong = {gc: one for gc, one in policies.items() if one is not None}
+    if weak is None or "default" not in strong:
         return None
     best = min(strong, key=lambda policy: strong[policy].measured.median)
     least = strong[best].measured.median
     return (
-        weak[0].measured.median < least and all(one.holds for one in strong.values()),
-        f"{text(weak[0].measured.median, 'bytes')} against {text(least, 'bytes')} with the best, {best}, and "
+        weak.measured.median < least and all(one.holds is not False for one in strong.values()),
+        f"{text(weak.measured.median, 'bytes')} against {text(least, 'bytes')} with the best, {best}, and "
         f"{text(strong['default'].measured.median, 'bytes')} by default, which the model tells to "
         f"{number(abs(strong['default'].deviation_percent))} %",
     )

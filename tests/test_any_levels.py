@@ -61,7 +61,7 @@ def rows_of(experiment, overrides, profile="default"):
             message="",
             factors=trial.factors,
             constants=trial.constants,
-            metrics=METRICS,
+            metrics=EveryMetric(METRICS),
             conditions=EveryCondition(python="3.11.7", page_bytes=4096, prediction_array_bytes=800_000),
             code_digest=trial.code_digest,
             started_at=1.0,
