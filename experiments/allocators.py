@@ -61,7 +61,7 @@ def figures(results):
             by=["malloc"],
             where=strong,
             name=f"waiting_{n}",
-            title=f"n={n:,}: what goes when garbage is collected, and what the allocator keeps",
+            title=f"n={n:,}: what is still there at the end, and what it waits for",
             caption="mimalloc gives pages back after a delay: what it still has from before is room for arrays, "
             "and moves its figures from one trial to the next.",
         )
@@ -72,7 +72,7 @@ def figures(results):
         by=["n", "malloc"],
         where={"references": "strong", "python": python},
         name="peak",
-        title="The peaks differ by how arrays are packed, little of it for large ones",
+        title="Resident peak under each allocator",
     )
     yield bars(
         results,
@@ -81,7 +81,7 @@ def figures(results):
         by=["malloc"],
         where={"references": "weak", "python": python},
         name="time",
-        title="How long a loop with weak references takes, which frees and takes arrays all the time (n=10,000)",
+        title="Time of a loop that frees and takes arrays all the time, under each allocator",
     )
 
 

@@ -58,7 +58,7 @@ def figures(results):
             where=here,
             reference=weak,
             name=f"pareto{ending}",
-            title=f"Weak references beat every policy in memory, and have nothing to collect{on}",
+            title=f"Resident peak and time under each policy{on}",
         )
         yield bars(
             results,
@@ -67,7 +67,7 @@ def figures(results):
             by=by,
             where=here,
             name=f"peak{ending}",
-            title=f"With strong references the peak is set by when the collector runs{on}",
+            title=f"Traced peak under each policy{on}",
         )
         yield waiting(
             results,
@@ -75,7 +75,7 @@ def figures(results):
             by=by,
             where=here,
             name=f"waiting{ending}",
-            title=f"Garbage that waits at the end: what came since the last collection{on}",
+            title=f"What is still there at the end, and what it waits for{on}",
         )
         yield bars(
             results,
@@ -84,14 +84,14 @@ def figures(results):
             by=by,
             where=here,
             name=f"pause{ending}",
-            title=f"The longest that the collector stops the program{on}",
+            title=f"The longest that the collector stops the program under each policy{on}",
         )
         yield pauses(
             results,
             by=["gc"],
             where={**here, "references": "strong"},
             name=f"pauses{ending}",
-            title=f"Often and short, or seldom and long{on}",
+            title=f"When, and for how long, the collector stops the program{on}",
         )
     if several:
         yield bars(
@@ -101,8 +101,7 @@ def figures(results):
             by=["references", "gc", "python"],
             where={**size, "gc": ["default", "threshold=100"]},
             name="peak-interpreters",
-            title="The default policy peaks where the interpreter's own threshold puts it; one that is set, "
-            "much alike everywhere",
+            title="Resident peak in each interpreter, by policy",
             caption=f"Objects that the youngest generation waits for: {own_thresholds(results, size)}.",
         )
 

@@ -44,7 +44,7 @@ def figures(results):
         by=["traversal"],
         logarithmic=True,
         name="backward_steps",
-        title="By generation the work grows with the graph, in LIFO order with the paths through it",
+        title="Backward steps over the depth, by order of traversal",
     )
     yield scaling(
         results,
@@ -54,7 +54,7 @@ def figures(results):
         by=["traversal"],
         logarithmic=True,
         name="gradient",
-        title="The gradient at x = 2 is 64 at every depth; LIFO order makes it wrong, and worse with depth",
+        title="The gradient over the depth, by order of traversal",
     )
     yield scaling(
         results,
@@ -64,7 +64,7 @@ def figures(results):
         by=["traversal"],
         logarithmic=True,
         name="time",
-        title="In LIFO order the time follows the visits",
+        title="Time over the depth, by order of traversal",
     )
 
 

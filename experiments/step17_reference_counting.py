@@ -56,7 +56,7 @@ def figures(results):
         measure="traced",
         where=largest,
         name="rounds",
-        title="A chain is freed each round; cycles pile up until the collector runs",
+        title="Traced bytes over the rounds, by how the objects are linked",
     )
     yield bars(
         results,
@@ -64,13 +64,13 @@ def figures(results):
         "traced",
         where=largest,
         name="peak",
-        title="A chain peaks at 3 arrays, a cycle at whatever the collector has left",
+        title="Traced peak, by how the objects are linked",
     )
     yield waiting(
         results,
         where=largest,
         name="waiting",
-        title="What is left at the end waits for the collector: it is no leak",
+        title="What is still there at the end, and what it waits for",
     )
     yield bars(
         results,

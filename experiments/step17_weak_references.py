@@ -52,14 +52,14 @@ def figures(results):
         by=["references"],
         where={**longest, "gc": "default"},
         name="iterations",
-        title=f"{_size(longest)}: strong references hold graphs till the collector runs, weak ones none",
+        title=f"{_size(longest)}: resident bytes over the loop, by kind of reference",
     )
     yield timeline(
         results,
         by=["references", "gc"],
         where=book,
         name="book",
-        title=f"{_size(book)}: too few to reach the collector",
+        title=f"{_size(book)}: resident bytes over the loop",
     )
     yield bars(
         results,
@@ -67,25 +67,25 @@ def figures(results):
         "resident",
         where=off,
         name="peak",
-        title=f"{_size(off)}: weak references need 8 arrays, strong ones what the collector lets pile up",
+        title=f"{_size(off)}: resident peak, by kind of reference",
     )
     yield waiting(
         results,
         where=off,
         name="waiting",
-        title=f"{_size(off)}: what is left at the end is garbage, not a leak",
+        title=f"{_size(off)}: what is still there at the end, and what it waits for",
     )
     yield pauses(
         results,
         by=["references"],
         where={**longest, "gc": "default"},
         name="pauses",
-        title=f"{_size(longest)}: the collector stops the program to free what weak references never let pile up",
+        title=f"{_size(longest)}: when, and for how long, the collector stops the program",
     )
     yield references(
         lambda: [still_alive("weak"), still_alive("strong")],
         name="held",
-        title="Why is the array of x still alive? A strong output reference closes a cycle",
+        title="Why is the array of x still alive? By kind of reference",
         caption="Taken from the objects of y = square(x) themselves, n=1000, while the report was drawn: it shows "
         "structure and measures nothing. The name x is gone, the variable y of a function is the root.",
         alt="Two diagrams from the variable y down to the array of x: y holds its creator, Square, which holds "

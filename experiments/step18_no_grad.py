@@ -45,7 +45,7 @@ def figures(results):
             by=["enable_backprop"],
             where={"iterations": iterations, "n": n},
             name=f"peak_{iterations}",
-            title=f"Without the graph the peak of {what} does not grow with the chain",
+            title=f"Resident peak of {what} over the length of the chain, by whether the graph is recorded",
             caption="k is the number of squares in the chain.",
         )
     # In longer chains the steps of one iteration are too small to be seen.
@@ -55,7 +55,7 @@ def figures(results):
         by=["enable_backprop"],
         where={"iterations": lengths[-1], "k": k, "n": n},
         name="iterations",
-        title=f"A loop over chains of {k}: the graph of one iteration lives until the next one is complete",
+        title=f"Resident bytes over a loop of chains of {k}, by whether the graph is recorded",
     )
 
 

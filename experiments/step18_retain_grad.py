@@ -37,7 +37,7 @@ def figures(results):
         by=["retain_grad"],
         where=largest,
         name="peak",
-        title="Dropping intermediate gradients halves the peak of long chains",
+        title="Resident peak over the length of the chain",
         caption="k is the number of squares in the chain.",
     )
     yield scaling(
@@ -48,7 +48,7 @@ def figures(results):
         by=["retain_grad"],
         where=largest,
         name="end",
-        title="What the held result keeps alive",
+        title="Resident bytes that the held result keeps, over the length of the chain",
         caption="k is the number of squares in the chain.",
     )
     yield scaling(
@@ -59,7 +59,7 @@ def figures(results):
         by=["retain_grad"],
         where=largest,
         name="time",
-        title="What keeping gradients takes in time",
+        title="Time over the length of the chain",
         caption="k is the number of squares in the chain.",
     )
 
@@ -68,7 +68,7 @@ def figures(results):
         by=["retain_grad"],
         where={**largest, "k": k},
         name="roles",
-        title="With retain_grad a gradient stays for every activation",
+        title="Bytes of each role, from event to event",
         caption=f"A chain of {k} squares.",
     )
     yield waterfall(

@@ -1,6 +1,7 @@
 """Every script of the folder draws and tells with whatever levels `--set` gives it, be it one alone."""
 
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -29,6 +30,9 @@ class EveryMetric(dict):
     def __missing__(self, name):
         return 800_000
 
+
+#: Levels that are words of the bench or of everyday speech as well.
+ORDINARY = {"off", "this", "collector", "resident"}
 
 METRICS = EveryMetric(
     (f"{prefix}{name}_bytes", 800_000)
@@ -96,8 +100,17 @@ def test_one_level_of_every_factor_is_enough(name):
         findings, figures = told(experiment, rows)
         assert findings
         assert any(figure.draw for figure in figures)
+        assert not spoken_of_in_vain(experiment, rows, figures)
         tried += 1
     assert tried
+
+
+def spoken_of_in_vain(experiment, rows, figures):
+    """Return the titles of figures that name a level which no trial had: a title is true of any store."""
+    named = {str(level) for levels in experiment.factors.values() for level in levels}
+    there = {str(level) for row in rows for level in {**row.factors, **row.constants}.values()}
+    words = {word for word in named - there if word.isalpha()} - ORDINARY
+    return [figure.title for figure in figures if words & set(re.findall(r"\w+", figure.title.lower()))]
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
