@@ -173,10 +173,12 @@ def verdicts(results, n, python):
 
 
 def fastest_and_slowest(results, python):
+    from toolkit.analysis.noise import effect
     from toolkit.report import Finding
     from toolkit.report.units import estimate_text
 
-    cells = results.cells("wall_seconds", "timed", ["malloc"], {"references": "weak", "python": python})
+    weak = {"references": "weak", "python": python}
+    cells = results.cells("wall_seconds", "timed", ["malloc"], weak)
     if len(cells) < 2:
         return
     fastest, *_, slowest = sorted(cells, key=lambda cell: cell.estimate.median)
@@ -184,14 +186,17 @@ def fastest_and_slowest(results, python):
         f"{estimate_text(cell.estimate, 'seconds')} with {cell.levels['malloc']}"
         for cell in (fastest, slowest)
     )
-    apart = (fastest.estimate.high or 0) < (slowest.estimate.low or 0)
+    readings = [results.readings("wall_seconds", "timed", **weak, **cell.levels) for cell in cells]
+    differs = effect(readings[cells.index(fastest)], readings[cells.index(slowest)], readings)
+    if differs.shift.low is None:
+        judged = "without replicates there is no interval, which tells nothing of the allocators."
+    elif differs.stands_out:
+        judged = f"the shift between them, {estimate_text(differs.shift, 'seconds')}, is more than noise."
+    else:
+        judged = "replicates of one cell lie as far apart, which tells nothing of the allocators."
     yield Finding(
         sentence=f"{results.levels('iterations')[-1]} iterations with weak references, n=10,000, take {told}: "
-        + (
-            "the intervals lie apart."
-            if apart
-            else "the intervals overlap, which tells nothing of the allocators."
-        )
+        f"{judged}"
     )
 
 
