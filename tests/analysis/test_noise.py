@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import mannwhitneyu
 
-from toolkit.analysis.noise import cliffs_delta, effect, noise_floor, resolution
+from toolkit.analysis.noise import Floor, cliffs_delta, effect, noise_floor, resolution
 
 READINGS = st.lists(st.integers(0, 20).map(float), min_size=1, max_size=12)
 
@@ -28,7 +28,17 @@ def test_no_readings_make_no_effect():
 
 
 def test_the_floor_is_the_largest_difference_of_halves():
-    assert noise_floor([[1.0, 1.0, 1.1, 1.1], [10.0, 10.0], [2.0]]) == pytest.approx(0.1 / 1.05)
+    floor = noise_floor([[1.0, 1.0, 1.1, 1.1], [10.0, 10.0], [2.0]])
+    assert floor.fraction == pytest.approx(0.1 / 1.05)
+    assert floor.around_zero is None
+
+
+def test_of_cells_around_zero_the_floor_is_in_the_unit_of_the_readings():
+    assert noise_floor([[0, 0, 4096]]) == Floor(None, 2048.0)
+    assert noise_floor([[0, 0, 4096], [100, 101]]) == Floor(pytest.approx(1 / 100.5), 2048.0)
+    assert effect([1000], [1000], [[0, 0, 4096]]).floor == 2048
+    assert effect([1 << 20] * 3, [2 << 20] * 3, [[0, 0, 4096], [5, 5]]).stands_out
+    assert not effect([0] * 3, [1000] * 3, [[0, 0, 4096], [5, 5]]).stands_out
 
 
 def test_cells_that_ran_once_measure_no_noise():
@@ -37,7 +47,7 @@ def test_cells_that_ran_once_measure_no_noise():
 
 
 def test_bytes_that_always_agree_have_no_noise():
-    assert noise_floor([[4096, 4096, 4096], [0, 0]]) == 0
+    assert noise_floor([[4096, 4096, 4096], [0, 0]]) == Floor(0, 0)
 
 
 @given(st.lists(st.floats(0.9, 1.1), min_size=4, max_size=10))

@@ -86,6 +86,16 @@ def test_the_first_half_is_that_of_what_ran_first(results: Path) -> None:
     assert percent == pytest.approx(0)
 
 
+def test_what_wavers_around_0_has_no_percentage_and_says_so(results: Path) -> None:
+    with Writer(results) as store:
+        run = store.begin_run({})
+        for replicate, seconds in enumerate([0.0, 0.0, 0.004]):
+            store.add(run, trial(replicate), outcome(seconds, started_at=float(replicate)))
+    ((_, _, quantity, _, _, percent),) = rows(results, "Noise floor")
+    assert quantity == "time (around 0 up to 2.00\N{NO-BREAK SPACE}ms, which is no percentage)"
+    assert percent is None
+
+
 def test_failures_and_attempts_are_counted_by_kind(results: Path) -> None:
     with Writer(results) as store:
         run = store.begin_run({}, [trial(0)])

@@ -5,19 +5,40 @@ own noise: what two halves of them differ by, though nothing was changed.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from toolkit.analysis.statistics import Estimate, shift
 from toolkit.store import Row
 
-__all__ = ["Effect", "cliffs_delta", "effect", "noise_floor", "resolution"]
+__all__ = ["Effect", "Floor", "cliffs_delta", "effect", "noise_floor", "resolution"]
 
 #: Readings of the resident set at an event: a page of the kernel's count, a page of the interpreter's own objects.
 READING_ERROR_PAGES = 2
 #: Where a trial does not tell.
 _USUAL_PAGE_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """What replicates of one cell differ by, at most.
+
+    Attributes
+    ----------
+    fraction : float or None
+        Of the median, such as 0.02; None where no median lies off 0.
+    around_zero : float or None
+        In the unit of the readings, of cells whose median is 0: no fraction can be told of them. None where there
+        are none.
+    """
+
+    fraction: float | None = None
+    around_zero: float | None = None
+
+    def at(self, scale: float) -> float:
+        """Return the floor of readings of that size, in their unit."""
+        return max((self.fraction or 0.0) * scale, self.around_zero or 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +96,13 @@ def effect(
         Readings of the replicates of two cells, in one unit.
     alike : iterable of sequences of float
         Readings of the replicates of cells of the same run, in the order in which they ran: what the noise floor
-        is measured on. It is scaled to the larger of the two medians.
+        is measured on. It is scaled to the larger of the two medians, but for that of cells around 0.
     off_by : float
         How far a reading may be off, in the same unit.
     """
-    relative = noise_floor(alike)
+    found = noise_floor(alike)
     scale = max(abs(float(np.median(base))), abs(float(np.median(new))))
-    floor = None if relative is None else relative * scale
+    floor = None if found is None else found.at(scale)
     return Effect(shift(base, new), cliffs_delta(base, new), floor, off_by)
 
 
@@ -122,28 +143,32 @@ def cliffs_delta(base: Sequence[float], new: Sequence[float]) -> float:
     return float(np.sign(np.subtract.outer(np.asarray(new, float), np.asarray(base, float))).mean())
 
 
-def noise_floor(alike: Iterable[Sequence[float]]) -> float | None:
-    """Return the largest relative difference that the same cell shows with itself.
+def noise_floor(alike: Iterable[Sequence[float]]) -> Floor | None:
+    """Return the largest difference that the same cell shows with itself.
 
     Each sample is split into its first and its second half, as it was run; the medians of the two are compared,
-    relative to the median of all.
+    relative to the median of all where that is not 0.
 
     Parameters
     ----------
     alike : iterable of sequences of float
-        The replicates of a cell each.
+        The replicates of a cell each, in one unit.
 
     Returns
     -------
-    float or None
-        A fraction, such as 0.02; None where no sample has two readings.
+    Floor or None
+        None where no sample has two readings.
     """
-    floor: float | None = None
+    floor: Floor | None = None
     for sample in alike:
         if len(sample) < 2:
             continue
         half = len(sample) // 2
         apart = abs(float(np.median(sample[:half]) - np.median(sample[half:])))
         scale = abs(float(np.median(sample)))
-        floor = max(floor or 0.0, apart / scale if scale else apart)
+        floor = floor or Floor()
+        if scale:
+            floor = replace(floor, fraction=max(floor.fraction or 0.0, apart / scale))
+        else:
+            floor = replace(floor, around_zero=max(floor.around_zero or 0.0, apart))
     return floor

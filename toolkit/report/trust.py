@@ -4,9 +4,9 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from toolkit.analysis.noise import noise_floor
+from toolkit.analysis.noise import Floor, noise_floor
 from toolkit.report import Column, Finding, Table, Trust, Value
-from toolkit.report.units import number
+from toolkit.report.units import number, text, unit_of
 from toolkit.store import Contents, Row, Run
 
 __all__ = ["trust"]
@@ -178,9 +178,13 @@ def _noise(rows: Sequence[Row]) -> list[tuple[Value, ...]]:
     table: list[tuple[Value, ...]] = []
     for (experiment, measure), found in sorted(cells.items()):
         alike = [readings for readings in found.values() if len(readings) > 1]
-        floor = noise_floor(alike)
-        percent = None if floor is None else 100 * floor
-        table.append((experiment, measure, _LEADING[measure][1], len(alike), sum(map(len, alike)), percent))
+        floor = noise_floor(alike) or Floor()
+        metric, quantity = _LEADING[measure]
+        percent = None if floor.fraction is None else 100 * floor.fraction
+        if floor.around_zero:
+            apart = text(floor.around_zero, unit_of(metric))
+            quantity += f" (around 0 up to {apart}, which is no percentage)"
+        table.append((experiment, measure, quantity, len(alike), sum(map(len, alike)), percent))
     return table
 
 
