@@ -367,14 +367,31 @@ def test_an_interpreter_that_cannot_run_trials_is_refused(program, tmp_path):
         plan(experiment, overrides={"python": ["python9.9"]})
 
 
-@pytest.mark.parametrize("place", ["factors", "constants"])
-def test_an_interpreter_without_memory_profiler_gets_no_trials_that_run_it(tmp_path, place):
+@pytest.fixture
+def unprofiled(tmp_path):
+    """Return the path of an interpreter that can run trials, and lacks memory_profiler."""
     path = tmp_path / "python-of-mine"
     path.write_text(
         f'#!/bin/sh\ncase "$*" in *memory_profiler*) exit 1;; *) exec {sys.executable} "$@";; esac\n'
     )
     path.chmod(0o755)
-    python = {"python": [str(path)] if place == "factors" else str(path)}
+    return str(path)
+
+
+def test_of_interpreters_those_that_profile_need_memory_profiler(unprofiled):
+    pythons = [THIS_PYTHON, unprofiled]
+
+    def where(cell):
+        return cell["measure"] != "profiled" or cell["python"] == THIS_PYTHON
+
+    experiment = declared(factors={"python": pythons}, measures=["traced", "profiled"], where=where)
+    planned = {(trial.factors["python"], trial.measure) for trial in plan(experiment)}
+    assert planned == {(THIS_PYTHON, "traced"), (THIS_PYTHON, "profiled"), (unprofiled, "traced")}
+
+
+@pytest.mark.parametrize("place", ["factors", "constants"])
+def test_an_interpreter_without_memory_profiler_gets_no_trials_that_run_it(unprofiled, place):
+    python = {"python": [unprofiled] if place == "factors" else unprofiled}
     assert plan(declared(**{place: python}))
     with pytest.raises(
         UsageError, match=r"profiled runs memory_profiler, which .*python-of-mine cannot import"
@@ -385,7 +402,7 @@ def test_an_interpreter_without_memory_profiler_gets_no_trials_that_run_it(tmp_p
 
 def test_a_version_stays_text_and_one_that_is_missing_is_skipped():
     assert parse_levels("python=3.11,3.20") == ("python", ("3.11", "3.20"))
-    experiment = declared(factors={"python": [THIS_PYTHON, "3.99"]})
+    experiment = declared(factors={"python": [THIS_PYTHON, "3.99"]}, measures=["traced", "profiled"])
     assert {trial.factors["python"] for trial in plan(experiment)} == {THIS_PYTHON}
     assert skipped_levels(experiment) == {
         "python=3.99": "no python3.99 with numpy; `make report` adds numpy where Python 3.99 is installed"

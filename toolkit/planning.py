@@ -306,13 +306,14 @@ def _check(experiment: Experiment, design: _Design) -> None:
         _check_levels(experiment, name, (level,))
     for name, levels in design.factors.items():
         _check_levels(experiment, name, levels)
+    _check_signature(experiment, [*design.factors, *design.constants])
     if "profiled" in design.measures:
         _check_profiler(experiment, design)
-    _check_signature(experiment, [*design.factors, *design.constants])
 
 
 def _check_profiler(experiment: Experiment, design: _Design) -> None:
-    for level in design.factors.get("python", (design.constants.get("python", "this"),)):
+    profiled = (cell for cell, measure in design.cells(experiment) if measure == "profiled")
+    for level in dict.fromkeys({**design.constants, **cell}.get("python", "this") for cell in profiled):
         if not can_import(interpreter({"python": level}), "memory_profiler"):
             raise UsageError(
                 f"{experiment.name}: the measure profiled runs memory_profiler, which {level} cannot import"
