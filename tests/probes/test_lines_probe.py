@@ -3,6 +3,7 @@
 import gc
 import sys
 import weakref
+from textwrap import dedent
 
 import numpy as np
 import pytest
@@ -247,3 +248,13 @@ def test_the_source_is_kept_beside_the_figures(measured):
         "def workload(trial):",
         *(f"    {line}" for line in BOOK.strip().splitlines()),
     ]
+
+
+@pytest.mark.parametrize("measure", ["lines", "profiled"])
+def test_the_source_is_the_one_that_ran_though_the_script_is_edited_meanwhile(measured, measure):
+    body = """
+    with open(__file__, "w") as script:
+        script.write("# another text" * 30)
+    """
+    source = measured(body, measure).conditions["workload_source"]
+    assert source.splitlines()[1:] == [f"    {line}" for line in dedent(body).strip().splitlines()]

@@ -1,4 +1,8 @@
-"""The text of the workload, kept beside figures that speak of its lines: the script may change after the trial."""
+"""The text of the workload, kept beside figures that speak of its lines.
+
+The script may be changed while a trial runs and after it: the text is read when a probe is made, right after
+the script was loaded.
+"""
 
 import inspect
 from types import CodeType

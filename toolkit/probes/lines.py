@@ -94,6 +94,7 @@ class Lines(Listener):
 
     def __init__(self, position: Position) -> None:
         self._position = position
+        self._source = source_of(position.code)
         self._lives = _ByLine()
         self._watching = ExitStack()
         self._clear()
@@ -223,7 +224,7 @@ class Lines(Listener):
 
     def conditions(self) -> dict[str, str | int]:
         """Return the source of the workload."""
-        return source_of(self._position.code)
+        return self._source
 
 
 @contextmanager

@@ -42,6 +42,7 @@ class Profiled:
 
     def __init__(self, position: Position) -> None:
         self._position = position
+        self._source = source_of(position.code)
 
     def start(self) -> None:
         """Begin a new listing."""
@@ -90,7 +91,7 @@ class Profiled:
 
     def conditions(self) -> dict[str, str | int]:
         """Return the source of the workload."""
-        return source_of(self._position.code)
+        return self._source
 
 
 def _bytes(mib: float) -> int:
