@@ -6,7 +6,7 @@ export PROFILE RESULTS
 EXPERIMENTS := $(patsubst experiments/%.py,%,$(wildcard experiments/[a-z]*.py))
 
 .DEFAULT_GOAL := help
-.PHONY: help report reference test bench lint format lock clean distclean FORCE $(EXPERIMENTS)
+.PHONY: help interpreters report reference test bench lint format lock clean distclean FORCE $(EXPERIMENTS)
 .SILENT:
 # Trials measure the machine they run on: two runs side by side would measure each other.
 .NOTPARALLEL:
@@ -18,16 +18,19 @@ help: ## List what make can do here
 	awk 'FNR == 1 {gsub(/^[^"]*"""|"""$$/, ""); split(FILENAME, part, /[\/.]/); printf "  %-28s %s\n", part[2], $$0}' \
 	  $(EXPERIMENTS:%=experiments/%.py) </dev/null
 
+# Those that experiments compare, made ready for trials.
+interpreters: .venv/installed
+	.venv/bin/python -m toolkit.interpreters requirements.lock
+
 report: ## Run every experiment at PROFILE and make the report
 
 # What failed belongs in the report too, so it is made before the failure is passed on.
-report $(EXPERIMENTS): .venv/installed
-	.venv/bin/python -m toolkit.interpreters requirements.lock
+report $(EXPERIMENTS): interpreters
 	code=0; .venv/bin/toolkit run $(filter-out report,$@) --profile "$$PROFILE" --results "$$RESULTS" || code=$$?; \
 	case $$code in 0|3) .venv/bin/toolkit report --results "$$RESULTS" || exit ;; esac; exit $$code
 
 # For those who only read: no page, which holds all figures once more. What is finished in RESULTS is not repeated.
-reference: .venv/installed ## Run every experiment in full, and keep its report in results/reference, to be committed
+reference: interpreters ## Run every experiment in full, and keep its report in results/reference, to be committed
 	.venv/bin/toolkit run --profile $(if $(filter command line,$(origin PROFILE)),"$$PROFILE",full) --results "$$RESULTS"
 	.venv/bin/toolkit report --results "$$RESULTS"
 	if grep -rqF -e "$(CURDIR)" -e "$$HOME/" "$$RESULTS/report/report.md" "$$RESULTS/report/tables"; then \
