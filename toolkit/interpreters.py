@@ -1,4 +1,4 @@
-"""The other interpreters of this machine, made ready for trials: ``make report`` runs this before the trials.
+"""The other interpreters of this machine, made ready for trials: make runs this before every experiment.
 
 A trial needs numpy and nothing else, so each gets a virtual environment with the numpy of the lock file, in the
 folder where `toolkit.trials.environment` looks for it.
@@ -50,21 +50,28 @@ def prepare(version: str, pinned: str) -> str:
         environment is sound or there is no such interpreter.
     """
     python = made_interpreter(version)
-    mark = python.parents[1] / "pinned"
-    if mark.is_file() and mark.read_text(encoding="utf-8") == pinned and not obstacle_to_trials(str(python)):
+    folder = python.parents[1]
+    works, mark = not obstacle_to_trials(str(python)), folder / "pinned"
+    if works and mark.is_file() and mark.read_text(encoding="utf-8") == pinned:
         return ""
-    shutil.rmtree(python.parents[1], ignore_errors=True)
+    if not works:
+        shutil.rmtree(folder, ignore_errors=True)
     base = next((path for path in candidates(version) if _runs(path, version)), None)
     if base is None:
         return ""
-    problem = _make(base, python, pinned)
-    # Cached answers are of the environment that was there before.
-    obstacle_to_trials.cache_clear()
-    if problem := problem or obstacle_to_trials(str(python)):
-        shutil.rmtree(python.parents[1], ignore_errors=True)
-        return f"Python {version} ({base}) is left out of the trials: {problem}"
-    # Last of all: what was cut off is made anew.
-    mark.write_text(pinned, encoding="utf-8")
+    aside = folder.with_name(f"{version}.new")
+    try:
+        if problem := _make(base, aside / python.relative_to(folder), pinned):
+            what = "keeps the packages that it had" if works else "is left out of the trials"
+            return f"Python {version} ({base}) {what}: {problem}"
+        (aside / mark.name).write_text(pinned, encoding="utf-8")
+        # An environment that works goes only now that there is another.
+        shutil.rmtree(folder, ignore_errors=True)
+        aside.rename(folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+        # Cached answers are of the environments that were there before.
+        obstacle_to_trials.cache_clear()
     return f"Trials can run in Python {version} ({base}) as well."
 
 
@@ -95,7 +102,8 @@ def _runs(path: str, version: str) -> bool:
 
 
 def _make(base: str, python: Path, pinned: str) -> str:
-    """Make the environment; return the last line of what went wrong."""
+    """Make the environment anew; return the last line of what went wrong."""
+    shutil.rmtree(python.parents[1], ignore_errors=True)
     with tempfile.TemporaryDirectory() as folder:
         wanted = Path(folder, "requirements.txt")
         wanted.write_text(pinned, encoding="utf-8")
@@ -112,7 +120,7 @@ def _make(base: str, python: Path, pinned: str) -> str:
                 return str(problem).splitlines()[0]
             if answer.returncode:
                 return ((answer.stderr or answer.stdout).strip().splitlines() or ["it fails"])[-1]
-    return ""
+    return obstacle_to_trials(str(python))
 
 
 def _call(command: Sequence[str]) -> "subprocess.CompletedProcess[str]":
@@ -128,4 +136,7 @@ def _call(command: Sequence[str]) -> "subprocess.CompletedProcess[str]":
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    try:
+        main(sys.argv[1])
+    except KeyboardInterrupt:
+        sys.exit(130)
