@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from toolkit.analysis.lines import Counted, Line, Sampled, annotated, hidden, highest, twofold
+from toolkit.analysis.lines import Counted, Line, Sampled, annotated, hidden, highest, reused, twofold
 
 SOURCE = "def workload(trial):\n    x = make()\n\n    y = x\n"
 
@@ -80,7 +80,7 @@ def test_the_highest_is_a_line_that_made_something():
     assert highest([line(1, 0, 0, 0, peak=90)]) is None
 
 
-def test_what_an_increment_hides_and_what_it_counts_again_are_two_things():
+def test_what_an_increment_hides_takes_up_again_and_counts_again_are_three_things():
     lines = [
         line(1, 100, 0, 100),
         line(2, 100, 100, 0),
@@ -89,6 +89,10 @@ def test_what_an_increment_hides_and_what_it_counts_again_are_two_things():
         line(5, 0, 0, -50),
         line(6, 100, 100, -50),
         line(7, 0, 0, 0),
+        line(8, 100, 0, 0),
+        line(9, 100, 40, 0),
+        line(10, 100, 40, 60),
     ]
     assert [one.number for one in hidden(lines)] == [2, 3]
     assert [one.number for one in twofold(lines)] == [5, 6]
+    assert [one.number for one in reused(lines)] == [8, 9]

@@ -112,11 +112,12 @@ def test_the_notes_say_what_was_made_and_freed_and_left_to_the_collector(make):
 
 
 def test_artefacts_are_named_where_they_are(make):
-    hidden, again, plain = make(
+    hidden, again, plain, reused = make(
         {
             1: {"lines": ledger(30 * KIB, 30 * KIB), "profiled": profiler(900 * KIB, 0, 0)},
             2: {"lines": ledger(30 * KIB, 0), "profiled": profiler(900 * KIB, 32 * KIB, -8 * KIB)},
             3: {"lines": ledger(30 * KIB, 0), "profiled": profiler(900 * KIB, 32 * KIB, 0)},
+            4: {"lines": ledger(30 * KIB, 10 * KIB), "profiled": profiler(900 * KIB, 0, 0)},
         }
     )
     assert hidden.notes[2:] == (
@@ -129,6 +130,10 @@ def test_artefacts_are_named_where_they_are(make):
         "freed. An increment is counted from the highest reading that the line before ever had"
     )
     assert plain.notes[2:] == ()
-    for table in (hidden, again, plain):
+    assert reused.notes[2:] == (
+        "Pages that stayed resident when they were freed are taken up again without an increment: on line 9 "
+        f"memory_profiler says 0{SPACE}B, where 30.0{SPACE}KiB were made and 10.0{SPACE}KiB freed.",
+    )
+    for table in (hidden, again, plain, reused):
         assert f"900{SPACE}KiB were there when line 8 was over" in table.notes[1]
         assert "ran the body once" in table.notes[1]

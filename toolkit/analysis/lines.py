@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from toolkit.store import Row
 
-__all__ = ["Counted", "Line", "Sampled", "annotated", "hidden", "highest", "twofold"]
+__all__ = ["Counted", "Line", "Sampled", "annotated", "hidden", "highest", "reused", "twofold"]
 
 Series: TypeAlias = Mapping[str, npt.NDArray[np.int64] | npt.NDArray[np.float64]]
 
@@ -127,8 +127,23 @@ def hidden(lines: Iterable[Line]) -> tuple[Line, ...]:
         for line in lines
         if line.sampled
         and line.counted
-        and line.sampled.increment <= 0 < line.counted.made
+        and line.sampled.increment <= 0 < line.counted.made <= line.counted.freed
         and (line.counted.freed > line.counted.made or not line.sampled.increment)
+    )
+
+
+def reused(lines: Iterable[Line]) -> tuple[Line, ...]:
+    """Return the lines that made more than they freed, where memory_profiler says 0.
+
+    What they made took up pages that had stayed resident when they were freed.
+    """
+    return tuple(
+        line
+        for line in lines
+        if line.sampled
+        and line.counted
+        and not line.sampled.increment
+        and line.counted.made > line.counted.freed
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from toolkit.analysis.lines import Line, annotated, hidden, highest, twofold
+from toolkit.analysis.lines import Line, annotated, hidden, highest, reused, twofold
 from toolkit.analysis.results import Results
 from toolkit.report import Column, Table, Value
 from toolkit.report.observers import remark
@@ -107,6 +107,11 @@ def _sampled(lines: Sequence[Line]) -> Iterator[str]:
     )
     if unseen := hidden(lines):
         yield f"An increment is what a line leaves, not what it makes: {_each(unseen, _unseen)}."
+    if taken := reused(lines):
+        yield (
+            "Pages that stayed resident when they were freed are taken up again without an increment: "
+            f"{_each(taken, _unseen)}."
+        )
     if again := twofold(lines):
         yield (
             f"Below 0 without a fall: {_each(again, _fallen)}. An increment is counted from the highest reading "
