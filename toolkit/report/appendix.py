@@ -1,11 +1,26 @@
 """What a reader may look up: the datasheets of the probes, and the words of the bench."""
 
+import itertools
 from dataclasses import asdict
 
 from toolkit.analysis.observing import Observed
+from toolkit.analysis.statistics import CONFIDENCE, coverage
 from toolkit.report import Method
 from toolkit.report.observers import told_of
 from toolkit.trials.measuring import modules
+
+
+def _enough() -> int:
+    """Return how many readings give an interval that covers as much as it is to."""
+    return next(count for count in itertools.count(2) if (coverage(count) or 0) >= CONFIDENCE)
+
+
+def _ranges() -> str:
+    """Return what the range of fewer readings covers, in words."""
+    covers = {count: f"{100 * (coverage(count) or 0):.3g} %" for count in range(2, _enough())}
+    *first, last = (f"{told} for {count}{' readings' * (count == 2)}" for count, told in covers.items())
+    return f"{', '.join(first)} and {last}"
+
 
 #: One word per concept.
 GLOSSARY = (
@@ -36,8 +51,8 @@ GLOSSARY = (
     (
         "interval",
         "in brackets after the median over the replicates: from the smallest reading to the largest, which covers "
-        "the true median with 50 % for 2 readings, 75 % for 3, 87.5 % for 4 and 93.8 % for 5; from 6 readings on, "
-        "the narrowest between two readings that covers it with 95 % or more, whatever the distribution is",
+        f"the true median with {_ranges()}; from {_enough()} readings on, the narrowest between two readings that "
+        f"covers it with {100 * CONFIDENCE:.3g} % or more, whatever the distribution is",
     ),
     (
         "shift",

@@ -1,0 +1,28 @@
+"""The words of the appendix tell what the code does."""
+
+import importlib
+
+import pytest
+
+from toolkit.analysis import statistics
+from toolkit.report import appendix
+
+
+@pytest.fixture
+def glossary():
+    """Return a function that tells the glossary as it is now."""
+    yield lambda: dict(importlib.reload(appendix).GLOSSARY)
+    importlib.reload(appendix)
+
+
+def test_what_intervals_cover_is_told(glossary):
+    told = glossary()["interval"]
+    assert "50 % for 2 readings, 75 % for 3, 87.5 % for 4 and 93.8 % for 5; from 6 readings on" in told
+    assert "covers it with 95 % or more" in told
+
+
+def test_what_intervals_cover_is_what_the_statistics_say(glossary, monkeypatch):
+    monkeypatch.setattr(statistics, "CONFIDENCE", 0.8)
+    told = glossary()["interval"]
+    assert "50 % for 2 readings and 75 % for 3; from 4 readings on" in told
+    assert "covers it with 80 % or more" in told
