@@ -144,3 +144,20 @@ def test_a_peak_that_the_high_water_mark_alone_saw_is_judged_by_its_bound(make_r
     (compared,) = compare(Results("loop", [make_row({}, metrics, conditions=conditions)], lambda _: {}))
     assert compared.holds is holds
     assert compared.allowance == ("within 2 pages" if seen_at_event else "within 128 pages")
+
+
+def test_a_cell_is_as_exact_as_the_least_exact_of_its_trials(make_row):
+    """The trial nearest to the median was read at an event; another one's peak by the kernel's mark alone."""
+    common = {"predicted_peak_bytes": 100 * PAGE, "hwm_error_bytes": 500 * PAGE}
+    peaks = ((100, 100), (100, 100), (104, 100))
+    rows = [
+        make_row(
+            {"k": 1},
+            {"peak_rss_bytes": peak * PAGE, "event_peak_rss_bytes": event * PAGE, **common},
+            conditions={"page_bytes": PAGE, "prediction_array_bytes": ARRAY},
+            replicate=replicate,
+        )
+        for replicate, (peak, event) in enumerate(peaks)
+    ]
+    (one,) = [one for one in compare(Results("loop", rows, lambda _: {})) if one.metric == "peak_rss_bytes"]
+    assert one.resolution_bytes == 500 * PAGE

@@ -8,6 +8,7 @@ from toolkit.analysis.observing import Twin
 from toolkit.analysis.predictions import Deviation
 from toolkit.analysis.results import Cell, Results
 from toolkit.analysis.statistics import Estimate
+from toolkit.store import Row
 from toolkit.trials import Level, Measure
 
 #: An exact prediction of the resident set holds within what its readings may be off. Below the array size given,
@@ -159,8 +160,9 @@ class Comparison:
 
 def compare(results: Results) -> tuple[Comparison, ...]:
     """Return the comparison of every cell, measure and metric that has both a reading and a prediction."""
+    rows = {row.key: row for row in results.rows}
     return tuple(
-        _comparison(cell, predicted, metric, measure)
+        _comparison(cell, [rows[key] for key in cell.keys], predicted, metric, measure)
         for metric in metrics_with_predictions(results)
         for measure in results.measures
         for cell, predicted in with_predictions(results, metric, measure)
@@ -197,7 +199,7 @@ def prediction_of(metric: str) -> str:
     return _PREDICTIONS.get(metric, f"predicted_{metric}")
 
 
-def _comparison(cell: Cell, predicted: float, metric: str, measure: Measure) -> Comparison:
+def _comparison(cell: Cell, rows: Sequence[Row], predicted: float, metric: str, measure: Measure) -> Comparison:
     conditions = cell.trial.conditions
     array_bytes = conditions.get("prediction_array_bytes")
     return Comparison(
@@ -213,7 +215,7 @@ def _comparison(cell: Cell, predicted: float, metric: str, measure: Measure) -> 
         keys=cell.keys,
         estimated=cell.estimated,
         changed_by=cell.changed_by,
-        resolution_bytes=resolution(metric, [cell.trial]),
+        resolution_bytes=resolution(metric, rows),
         elements=_elements(cell, array_bytes),
         exception=_exception(conditions),
     )
