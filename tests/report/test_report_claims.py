@@ -198,3 +198,9 @@ def test_resident_peaks_closer_than_the_bound_of_the_high_water_mark_are_no_diff
     assert said(400, 200).endswith(", 2.00 times.")
     # Both were seen at events, to the page.
     assert said(10, 5).endswith(", 2.00 times.")
+
+
+def test_what_was_not_measured_keeps_its_capitals(make):
+    made = claims.times_as_much(make(), "peak_rss_bytes", "resident", "", more={}, less={})
+    assert made.sentence.startswith("Peak RSS of ")
+    assert made.sentence.endswith("not measured in both cells.")

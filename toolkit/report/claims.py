@@ -93,8 +93,9 @@ def times_as_much(
     first = results.at(metric, measure, **more, **levels)
     second = results.at(metric, measure, **less, **levels)
     if first is None or second is None or not second.median:
+        words = words_of(metric)
         return Finding(
-            sentence=f"{words_of(metric).capitalize()} of {_told(levels)}: not measured in both cells."
+            sentence=f"{words[:1].upper()}{words[1:]} of {_told(levels)}: not measured in both cells."
         )
     unit = unit_of(metric)
     differs = effect(
