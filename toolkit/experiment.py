@@ -44,7 +44,8 @@ class Experiment:
     replicates : mapping of measure to int
         How often each cell is run in each measure.
     profiles : mapping of str to mapping
-        What the profiles "smoke" and "full" change: levels of factors, constants, or "replicates".
+        What the profiles "smoke", "default" and "full" change: levels of factors, constants, "measures" or
+        "replicates".
     needs : mapping of str to str
         The package that a level cannot do without, by "factor=level", where the import is called as the package is.
         A level whose package is not installed is skipped, and the run and the report name the package.

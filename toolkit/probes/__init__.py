@@ -55,7 +55,8 @@ class Position:
     step : int
         Of its loop, from 0; -1 before the first and in workloads without a loop.
     code : code or None
-        That of the workload itself, by which its frames are known; None while nothing but warming up is done.
+        That of the workload itself, by which its frames are known; None where there is no workload, as in a
+        calibration of the probe alone.
     """
 
     step: int = -1
