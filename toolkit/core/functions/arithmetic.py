@@ -108,7 +108,8 @@ class Pow(Function):
         x, exponent = self.input_like(gy), self.exponent
         if exponent == 0:
             # 0 * x**-1 is not a number at x = 0, where the gradient of a constant is still 0.
-            return np.zeros(x.shape, x.dtype)
+            zeros = np.zeros(x.shape, x.dtype)
+            return Variable(zeros) if isinstance(gy, Variable) else zeros
         # A numpy scalar as the exponent promotes, as it does in numpy.
         return reduce_to(exponent * x ** (exponent - 1) * gy, x.shape, x.dtype)
 
