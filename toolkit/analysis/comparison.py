@@ -199,7 +199,9 @@ def prediction_of(metric: str) -> str:
     return _PREDICTIONS.get(metric, f"predicted_{metric}")
 
 
-def _comparison(cell: Cell, rows: Sequence[Row], predicted: float, metric: str, measure: Measure) -> Comparison:
+def _comparison(
+    cell: Cell, rows: Sequence[Row], predicted: float, metric: str, measure: Measure
+) -> Comparison:
     conditions = cell.trial.conditions
     array_bytes = conditions.get("prediction_array_bytes")
     return Comparison(
