@@ -16,6 +16,7 @@ from pathlib import Path
 from toolkit import Experiment, Variable, square
 from toolkit.probes import MOMENTS, Position
 from toolkit.probes.resident import high_water_error
+from toolkit.trials.measuring import probe_names, probes_of
 
 
 def loop(trial, n, iterations):
@@ -65,12 +66,9 @@ def memray(run):
         run()
 
 
-OURS = ("clock", "collector", "events", "heap", "ledger", "lines", "profiled", "resident", "traced")
-#: Weak references to arrays, and what tracing makes, are objects that the collector counts.
-COUNTED = ("ledger", "lines", "profiled")
 WATCHERS = {
     "bare": bare,
-    **{name: partial(probed, name=name) for name in OURS},
+    **{name: partial(probed, name=name) for name in probe_names()},
     "tracemalloc": everything_traced,
     "memory_profiler 0.1 s": memory_profiler,
     "memray": memray,
@@ -128,9 +126,12 @@ def findings(results):
         sentence=f"Of {len(found)} watchers of a loop, "
         + (f"these change it: {', '.join(changing)}." if changing else "none changes it.")
     )
+    # Other probes have trials of their own: weak references to arrays, and what tracing makes, are objects that the
+    # collector counts.
+    undisturbing = {probe for measure in ("resident", "traced", "timed") for probe in probes_of(measure)}
     for twin in found:
         flag = " It changes what it watches: its figures hold for the loop as it is watched."
-        must_not = twin.watcher in OURS and twin.watcher not in COUNTED
+        must_not = twin.watcher in undisturbing
         yield Finding(
             sentence=f"Watched by {twin.watcher}, {effect(twin)}.{flag if twin.changes else ''}",
             status="observed" if not must_not else "deviates" if twin.changes else "confirmed",

@@ -21,12 +21,11 @@ from toolkit.probes import MOMENTS, Position, Probe
 from toolkit.probes.resident import HIGH_WATER_ERROR_BYTES, Resident
 from toolkit.trials import Measure, Outcome
 from toolkit.trials.libraries import populate_libraries
+from toolkit.trials.measuring import probe_names
 from toolkit.trials.running import RunningTrial
 
 __all__ = ["calibrate"]
 
-#: Those that take readings on the way.
-_PROBES = ("resident", "traced", "ledger", "events", "collector")
 _ARRAY_BYTES = 8_000_000
 _MAPS = 200
 _MOST_PAGES = 2048
@@ -77,7 +76,7 @@ def _time_probes(trial: RunningTrial) -> None:
         return gc.collect(0)
 
     called, collected = _seconds(call), _seconds(collect)
-    for name in _PROBES:
+    for name in probe_names():
         probe: Probe = import_module(f"toolkit.probes.{name}").PROBE(Position())
         before, action = (collected, collect) if name == "collector" else (called, call)
         probe.start()
@@ -180,7 +179,7 @@ def _map_rows(outcome: Outcome) -> Iterator[tuple[str, str]]:
 
 
 def _cost_rows(outcome: Outcome) -> Iterator[tuple[str, str]]:
-    for name in _PROBES:
+    for name in probe_names():
         cost = _words(outcome.metrics[f"{name}_seconds"])
         yield f"cost: {name}", f"{cost} a {'collection' if name == 'collector' else 'core event'}"
     yield "cost: high-water mark", f"{_words(outcome.metrics['region_seconds'])} to set it back and read it"

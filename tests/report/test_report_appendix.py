@@ -5,6 +5,7 @@ import importlib
 import pytest
 
 from toolkit.analysis import statistics
+from toolkit.analysis.observing import Observed
 from toolkit.report import appendix
 
 
@@ -26,3 +27,9 @@ def test_what_intervals_cover_is_what_the_statistics_say(glossary, monkeypatch):
     told = glossary()["interval"]
     assert "50 % for 2 readings and 75 % for 3; from 4 readings on" in told
     assert "covers it with 80 % or more" in told
+
+
+def test_a_watcher_from_outside_changes_nothing_and_of_a_probe_that_never_ran_nothing_is_known():
+    effects = {one.probe: dict(one.rows)["observer effect"] for one in appendix.methods(Observed())}
+    assert effects.pop("sampled") == "from outside: nothing"
+    assert {told.partition(":")[0] for told in effects.values()} == {"not known"}

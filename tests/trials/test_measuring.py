@@ -10,6 +10,7 @@ import pytest
 
 import toolkit
 from toolkit.probes import Datasheet
+from toolkit.trials.measuring import modules, probe_names
 
 SHEET = ", ".join(f"{name}='so'" for name in Datasheet.__annotations__)
 
@@ -62,6 +63,7 @@ EXPERIMENT = Experiment(workload, factors={}, measures=["timed"], replicates={"t
 PROGRAM = """
 import json
 from pathlib import Path
+from toolkit.calibration import supervise_part
 from toolkit.planning import load_experiment
 from toolkit.report.build import document, write_report
 from toolkit.runner import Request, run
@@ -72,7 +74,9 @@ results = Path("results")
 run(Request(experiments=[experiment], results_dir=results, profile="default", jobs=1), lambda *_: None)
 (row,) = read_store(results).rows
 page = write_report(results, document(results, {"mine": lambda: experiment}))
-print(json.dumps([row.status, dict(row.metrics), (page.parent / "report.md").read_text()]))
+costs = supervise_part("costs")
+watchers = load_experiment("observer_effect").factors["watcher"]
+print(json.dumps([row.status, dict(row.metrics), (page.parent / "report.md").read_text(), watchers, costs.metrics]))
 """
 
 
@@ -84,6 +88,8 @@ def answer(tmp_path_factory):
     (folder / "toolkit" / "probes" / "twice.py").write_text(PROBE)
     (folder / "toolkit" / "probes" / "watch.py").write_text(WATCHER)
     (folder / "mine.py").write_text(SCRIPT)
+    (folder / "experiments").mkdir()
+    shutil.copy(package.parent / "experiments" / "observer_effect.py", folder / "experiments")
     said = subprocess.run(
         [sys.executable, "-c", PROGRAM], cwd=folder, capture_output=True, text=True, check=False
     )
@@ -92,7 +98,7 @@ def answer(tmp_path_factory):
 
 
 def test_a_probe_and_a_watcher_that_are_dropped_into_the_folder_take_part(answer):
-    status, metrics, _ = answer
+    status, metrics, *_ = answer
     assert status == "ok"
     assert (metrics["twice_calls_count"], metrics["hidden_count"]) == (4, 7)
     assert metrics["watched_seconds"] > 0
@@ -100,7 +106,19 @@ def test_a_probe_and_a_watcher_that_are_dropped_into_the_folder_take_part(answer
 
 
 def test_the_report_tells_of_them(answer):
-    _, _, report = answer
+    _, _, report, *_ = answer
     assert "timed: collector, clock, twice, watch" in report
     assert "twice calls" in report
     assert "hidden" not in report
+
+
+def test_what_is_told_of_every_probe_is_told_of_them(answer):
+    *_, watchers, costs = answer
+    assert "twice" in watchers and "watch" not in watchers
+    assert "twice_seconds" in costs and "watch_seconds" not in costs
+
+
+def test_the_names_of_probes_are_those_of_the_modules_that_offer_one():
+    offering = [name for name, module in modules().items() if hasattr(module, "PROBE")]
+    assert list(probe_names()) == offering
+    assert set(modules()) - set(offering) == {"sampled"}

@@ -86,7 +86,10 @@ def methods(observed: Observed) -> tuple[Method, ...]:
             probe=name,
             rows=(
                 *((key.replace("_", " "), told) for key, told in asdict(module.DATASHEET).items()),
-                ("observer effect", told_of(observed, name)),
+                (
+                    "observer effect",
+                    told_of(observed, name) if hasattr(module, "PROBE") else "from outside: nothing",
+                ),
             ),
         )
         for name, module in modules().items()

@@ -3,16 +3,18 @@
 The child of a trial is told the names of its probes and imports no others: some need libraries that disturb.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 from pkgutil import iter_modules
 from types import ModuleType
 
 import toolkit.probes
 from toolkit.probes import Watcher
 
-__all__ = ["modules", "probe_details", "probe_metrics", "probes_of", "watchers_of"]
+__all__ = ["modules", "probe_details", "probe_metrics", "probe_names", "probes_of", "watchers_of"]
 
 
 @cache
@@ -20,6 +22,15 @@ def modules() -> Mapping[str, ModuleType]:
     """Return the modules of the folder by name: each is a probe or a watcher."""
     names = sorted(module.name for module in iter_modules(toolkit.probes.__path__))
     return {name: import_module(f"toolkit.probes.{name}") for name in names if not name.startswith("_")}
+
+
+@cache
+def probe_names() -> tuple[str, ...]:
+    """Return the names of all probes, without an import of any: in a trial some of them would disturb."""
+    files = sorted(script for folder in toolkit.probes.__path__ for script in Path(folder).glob("[!_]*.py"))
+    return tuple(
+        file.stem for file in files if re.search(r"^PROBE = ", file.read_text(encoding="utf-8"), re.MULTILINE)
+    )
 
 
 def probes_of(measure: str) -> tuple[str, ...]:
