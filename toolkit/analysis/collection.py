@@ -5,10 +5,19 @@ the count of the youngest generation; above the threshold that generation is col
 what is alive at that moment waits as garbage for the next older collection. Tuples that a collection of a young
 generation frees are kept in a free list, and taking one from there is no allocation that is counted. Objects that
 come and go within a call count while they are there: they decide at which point of an iteration a collection falls.
+
+The counts within an iteration are those of 3.11. From 3.12 on a collection does not run within the allocation that
+crosses the threshold, but when the interpreter next looks at its eval breaker, at the start of a function or at a
+jump back: the object that set it off is among those that it looks at, and more may have been made. And
+comprehensions are inlined there (PEP 709), so that none passes as a function of its own. Both move a collection
+within an iteration, which is what the bound of a prediction allows for.
 """
 
-from collections.abc import Mapping, Sequence
+import itertools
+import random
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 from toolkit.analysis.predictions import Deviation, Prediction, loop_without_collector
 from toolkit.trials import Level
@@ -96,7 +105,7 @@ def loop_under(
             policy.every or iterations, len(nodes), iterations, array_bytes, held=held
         )
     thresholds = [int(interpreter[f"gc_threshold{generation}"]) for generation in range(3)]
-    once = sum(node.objects + node.tuples for node in nodes)
+    once = _counted_once(nodes)
     if policy.automatic and thresholds[0] < 2 * once:
         return None
     # What else the process makes counts too: far from the threshold it is never reached.
@@ -160,40 +169,69 @@ def loop_with_collector(
     -------
     Prediction
         Marked as not exact: what else the process allocates moves a collection by an iteration or two, which is
-        why nothing is predicted for the end.
+        why nothing is predicted for the end. Its exception is as far as the peak of the model moves when the first
+        collection, or every one by another number, comes up to an iteration's objects earlier or later.
     """
-    collector = _Collector(nodes, thresholds, counted)
-    peak = 0
-    for iteration in range(iterations):
-        for position in range(len(nodes)):
-            peak = max(peak, collector.make(iteration, position, oldest_alive=iteration - int(held)))
+    peak, bound = _peak_and_bound(tuple(nodes), iterations, tuple(thresholds), held, counted)
     return Prediction(
         peak_arrays=peak,
         array_bytes=array_bytes,
         basis=f"model of the collector, thresholds {', '.join(map(str, thresholds))}",
         exact=False,
         exception=Deviation(
-            percent=100 * len(nodes) * (1 + collector.most_moved / 2) / peak,
+            percent=100 * bound / peak,
             cause="single objects of the interpreter and the probes decide where in an iteration each collection "
-            "falls: the first may come an iteration earlier or later, and each leaves up to a graph more or less, "
-            f"half of one in the mean, of {collector.most_moved} collections between two of older objects",
+            f"falls: with collections up to {_counted_once(nodes)} objects, those of one iteration, earlier or "
+            f"later the model's peak moves by up to {bound} arrays",
         ),
     )
 
 
-class _Collector:
-    """Counts, and in each generation its arrays by iteration and position."""
+def _counted_once(nodes: Sequence[Node]) -> int:
+    return sum(node.objects + node.tuples for node in nodes)
 
-    def __init__(self, nodes: Sequence[Node], thresholds: Sequence[int], counted: int) -> None:
-        #: How many collections of the young have at most left what was alive to wait for an older one.
-        self.most_moved = 0
+
+@cache
+def _peak_and_bound(
+    nodes: tuple[Node, ...], iterations: int, thresholds: tuple[int, ...], held: bool, counted: int
+) -> tuple[int, int]:
+    """Return the peak of the model, and how far it moves with its collections, one array at least, in arrays."""
+
+    def peak(counted: int, shifts: Iterator[int]) -> int:
+        collector = _Collector(nodes, thresholds, counted, shifts)
+        return max(
+            collector.make(iteration, position, oldest_alive=iteration - int(held))
+            for iteration in range(iterations)
+            for position in range(len(nodes))
+        )
+
+    once = _counted_once(nodes)
+    found = peak(counted, itertools.repeat(0))
+    moved = [found]
+    for shift in range(-once, once + 1):
+        # The same numbers each time: a prediction is a function of what it is given.
+        chance = random.Random(shift)
+        each = iter(lambda chance=chance: chance.randint(-once, once), None)  # type: ignore[misc]
+        moved += peak(counted + shift, itertools.repeat(0)), peak(counted + shift, each)
+    return found, max(1, *(abs(one - found) for one in moved))
+
+
+class _Collector:
+    """Counts, and in each generation its arrays by iteration and position.
+
+    Of `shifts` each collection takes one: how many objects earlier the next one comes than is counted.
+    """
+
+    def __init__(
+        self, nodes: Sequence[Node], thresholds: Sequence[int], counted: int, shifts: Iterator[int]
+    ) -> None:
+        self._shifts = shifts
         self._count = counted
         self._arrays = 0
         self._nodes = nodes
         self._thresholds = thresholds
         # A trial settles before its workload, last of all with a collection of the youngest generation.
         self._young_collections = 1
-        self._moved = 0
         self._free_tuples = 0
         self._young: list[tuple[int, int]] = []
         self._middle: list[tuple[int, int]] = []
@@ -233,16 +271,14 @@ class _Collector:
 
     def _collect(self, oldest_alive: int) -> None:
         """Collect the youngest generation, and the middle one if it is its turn."""
-        self._count = 0
+        self._count = next(self._shifts)
         if self._young_collections > self._thresholds[1]:
-            self._young_collections = self._moved = 0
+            self._young_collections = 0
             kept = self._free([*self._middle, *self._young], oldest_alive, self._in_old)
             self._in_old.update(iteration for iteration, _ in kept)
             self._middle, self._in_middle = [], set()
         else:
             self._young_collections += 1
-            self._moved += 1
-            self.most_moved = max(self.most_moved, self._moved)
             kept = self._free(self._young, oldest_alive, self._in_middle | self._in_old)
             self._in_middle.update(iteration for iteration, _ in kept)
             self._middle += kept
