@@ -161,3 +161,22 @@ def test_a_cell_is_as_exact_as_the_least_exact_of_its_trials(make_row):
     ]
     (one,) = [one for one in compare(Results("loop", rows, lambda _: {})) if one.metric == "peak_rss_bytes"]
     assert one.resolution_bytes == 500 * PAGE
+
+
+@pytest.mark.parametrize(
+    ("n", "conditions", "elements"),
+    [
+        (1000, {"prediction_array_bytes": 8_000_000}, 1_000_000),
+        (10**6, {"prediction_array_bytes": 80}, 10),
+        (1000, {}, 1000),
+        (None, {"prediction_array_bytes": 8_000_000}, 1_000_000),
+    ],
+    ids=["the side of a matrix", "how many arrays", "counts alone are predicted", "no n"],
+)
+def test_the_numbers_in_an_array_are_what_the_prediction_says_and_not_a_factor_of_that_name(
+    make_row, n, conditions, elements
+):
+    metrics = {"peak_rss_bytes": 3 * ARRAY, "predicted_peak_bytes": 2 * ARRAY}
+    row = make_row({} if n is None else {"n": n}, metrics, conditions=conditions)
+    (compared,) = compare(Results("loop", [row], lambda _: {}))
+    assert compared.elements == elements

@@ -224,10 +224,11 @@ def _comparison(
 
 
 def _elements(cell: Cell, array_bytes: Level | None) -> int | None:
+    # A factor n need not count the numbers of an array: it may be the side of a matrix.
+    if array_bytes is not None:
+        return int(array_bytes) // _ELEMENT_BYTES
     n = {**cell.trial.constants, **cell.trial.factors}.get("n")
-    if isinstance(n, int | float):
-        return int(n)
-    return None if array_bytes is None else int(array_bytes) // _ELEMENT_BYTES
+    return int(n) if isinstance(n, int | float) else None
 
 
 def _exception(conditions: Mapping[str, Level]) -> Deviation | None:
