@@ -25,6 +25,11 @@ def test_where_all_agree_one_sentence_says_so():
     assert (told.figure != "", told.expected) == (True, "within 1 %, or a named exception")
 
 
+def test_what_was_rightly_predicted_to_be_nothing_is_counted_apart():
+    told = agreement.finding(*pairs_of(comparison(S, S), comparison(0, 0), comparison(4096, 0)))
+    assert "3 within 1 % (2 to the byte or count, 1 of them 0 = 0)" in told.sentence
+
+
 def test_what_no_exception_names_deviates_and_leads_the_table():
     pairs, too_small = pairs_of(comparison(103, 100, 5.0), comparison(2 * S, S), comparison(120, 100, 5.0))
     told = agreement.finding(pairs, too_small)

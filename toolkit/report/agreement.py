@@ -10,7 +10,7 @@ from toolkit.report.units import levels_text, number, unit_of, words_of
 __all__ = ["exceptions", "finding", "pairs_table"]
 
 _WITHIN = f"{AGREES_PERCENT:g} %"
-_WHICH = f"n ≥ {number(FROM_ELEMENTS, 0)}, or without an n"
+_WHICH = f"arrays of {number(FROM_ELEMENTS, 0)} numbers or more, or no arrays"
 
 
 def finding(pairs: Sequence[Pair], too_small: int) -> Finding | None:
@@ -25,8 +25,10 @@ def finding(pairs: Sequence[Pair], too_small: int) -> Finding | None:
     if not pairs:
         return None
     counts = Counter(str(pair.standing) for pair in pairs)
-    exact = sum(pair.standing == "agrees" and not pair.comparison.deviation for pair in pairs)
-    told = [f"{counts['agrees']} within {_WITHIN} ({exact} to the byte or count)"]
+    exact = [pair for pair in pairs if pair.standing == "agrees" and not pair.comparison.deviation]
+    nothing = sum(not pair.comparison.predicted for pair in exact)
+    of_nothing = f", {nothing} of them 0 = 0" if nothing else ""
+    told = [f"{counts['agrees']} within {_WITHIN} ({len(exact)} to the byte or count{of_nothing})"]
     for standing, words in (
         ("exception", "beyond it for a named cause"),
         ("unexplained", "beyond it and UNEXPLAINED"),
