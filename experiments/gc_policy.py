@@ -159,11 +159,14 @@ def weak_wins(results, here):
         return None
     best = min(strong, key=lambda policy: strong[policy].measured.median)
     least = strong[best].measured.median
+    # Where nothing is predicted there is no percentage.
+    off = {policy: abs(one.deviation_percent) for policy, one in strong.items() if one.predicted}
+    worst = max(off, key=lambda policy: off[policy])
     return (
         weak.measured.median < least and all(one.holds is not False for one in strong.values()),
         f"{text(weak.measured.median, 'bytes')} against {text(least, 'bytes')} with the best, {best}, and "
         f"{text(strong['default'].measured.median, 'bytes')} by default, which the model tells to "
-        f"{number(abs(strong['default'].deviation_percent))} %",
+        f"{number(off['default'])} %; of the policies it is worst at {worst}, off by {number(off[worst])} %",
     )
 
 

@@ -1,0 +1,44 @@
+"""What the experiment scripts say of numbers that are made by hand."""
+
+import pytest
+
+from toolkit.planning import load_experiment
+
+S = 800_000
+
+
+def plain(text):
+    return text.replace("\N{NO-BREAK SPACE}", " ")
+
+
+@pytest.fixture
+def findings_of(make_store, results_of, tmp_path):
+    """Return a function that gives the sentences of a script's findings, from cells of (factors, measure, outcomes)."""
+
+    def found(name, cells, constants=None):
+        with make_store(tmp_path) as store:
+            for factors, measure, *outcomes in cells:
+                for replicate, (metrics, conditions) in enumerate(outcomes):
+                    made = store.outcome(metrics, conditions={"page_bytes": 4096, **conditions})
+                    store.add(name, factors, measure, replicate, made, constants)
+        return [plain(one.sentence) for one in load_experiment(name).findings(results_of(tmp_path))]
+
+    return found
+
+
+def test_of_the_models_of_the_policies_the_worst_is_named_too(findings_of):
+    def cell(references, gc, peak, predicted, exact):
+        conditions = {"python": "3.11.7", "prediction_array_bytes": S, "prediction_exact": exact}
+        metrics = {"peak_rss_bytes": peak * S, "predicted_peak_bytes": predicted * S}
+        return {"references": references, "gc": gc, "python": "3.11"}, "resident", (metrics, conditions)
+
+    cells = [
+        cell("weak", "default", 8, 8, True),
+        cell("strong", "default", 400, 400, False),
+        cell("strong", "threshold=100", 47, 50, False),
+        cell("strong", "every=10", 44, 44, True),
+    ]
+    told = findings_of("gc_policy", cells, {"n": 100_000, "iterations": 300})
+    (sentence,) = (one for one in told if one.startswith("Weak references need less"))
+    assert "which the model tells to 0 %" in sentence
+    assert "worst at threshold=100, off by 6.00 %" in sentence
