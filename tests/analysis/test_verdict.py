@@ -11,12 +11,17 @@ from toolkit.planning import load_experiment, plan
 from toolkit.trials.supervisor import supervise
 
 READINGS = {
-    "traced": ("end_traced_bytes", "dropped_traced_bytes", "collected_traced_bytes", "cleared_traced_bytes"),
+    "traced": (
+        *(f"{moment}_traced_bytes" for moment in ("end", "dropped", "collected", "unfrozen", "cleared")),
+        "cleared_traced_total_bytes",
+    ),
     "resident": ("end_rss_bytes", "dropped_rss_bytes", "collected_rss_bytes", "trimmed_rss_bytes"),
 }
 S = 800_000
 HEAD = """
 import functools
+import gc
+import weakref
 import numpy as np
 from toolkit import Experiment, Variable, square
 
@@ -97,6 +102,47 @@ def test_a_cycle_with_the_collector_off_is_garbage(told):
 
 
 @on_linux
+def test_garbage_that_a_finalizer_lets_go_of_is_garbage_and_no_cache(told):
+    body = """
+    for _ in range(3):
+        array, held_by = Knot(np.ones(100_000)), Knot(None)
+        weakref.finalize(held_by, lambda array=array: None)
+        del array, held_by
+    """
+    assert told(body, gc="off") == {"garbage awaiting collection": 3 * S}
+
+
+@on_linux
+def test_frozen_garbage_is_no_leak(told):
+    body = """
+    for _ in range(3):
+        Knot(np.ones(100_000))
+    gc.freeze()
+    KEPT.append(np.ones(1000))
+    """
+    assert told(body, gc="off") == {"frozen garbage": 3 * S, "leak": 8000}
+
+
+@on_linux
+@pytest.mark.parametrize(
+    ("body", "nbytes"),
+    [
+        ("KEPT.append(bytearray(8_000_000))", 8_000_000),
+        ("KEPT.extend(map(float, range(1_000_000)))", 24_000_000),
+    ],
+    ids=["a buffer", "numbers"],
+)
+def test_what_is_kept_without_an_array_is_told(told, body, nbytes):
+    found = told(f"{body}\nKEPT.append(np.ones(100_000))")
+    assert found.keys() == {"leak", "memory that no array owns"}
+    assert found["leak"] == S
+    # The list of a million pointers grows by an eighth beyond what is in it.
+    assert (
+        nbytes <= found["memory that no array owns"] <= nbytes + 9_100_000 * (nbytes > 20_000_000) + 100_000
+    )
+
+
+@on_linux
 def test_small_blocks_freed_but_the_last_are_retained_by_the_allocator(told):
     body = """
     blocks = [np.ones(1000) for _ in range(5000)]
@@ -132,6 +178,7 @@ def test_garbage_that_the_allocator_then_keeps_has_two_verdicts():
         end_traced_bytes=40 * S,
         dropped_traced_bytes=40 * S,
         collected_traced_bytes=0,
+        unfrozen_traced_bytes=0,
         cleared_traced_bytes=0,
         end_rss_bytes=40 * S,
         dropped_rss_bytes=40 * S,
@@ -149,6 +196,7 @@ def test_trials_that_collected_at_different_times_do_not_make_garbage_look_untou
         end_traced_bytes=200 * S,
         dropped_traced_bytes=200 * S,
         collected_traced_bytes=0,
+        unfrozen_traced_bytes=0,
         cleared_traced_bytes=0,
         end_rss_bytes=192 * S,
         dropped_rss_bytes=192 * S,

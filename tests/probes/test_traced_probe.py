@@ -60,7 +60,7 @@ def test_it_tells_array_data_to_the_byte(position):
     probe.read("dropped")
     probe.read("collected")
     del third
-    for moment in ("retaken", "trimmed", "cleared"):
+    for moment in ("retaken", "trimmed", "unfrozen", "cleared"):
         probe.read(moment)
 
     assert probe.series() == {
@@ -72,6 +72,7 @@ def test_it_tells_array_data_to_the_byte(position):
         "end_traced_bytes": 84 + 5,
         "dropped_traced_bytes": 5,
         "collected_traced_bytes": 5,
+        "unfrozen_traced_bytes": 0,
         "cleared_traced_bytes": 0,
     }
 

@@ -6,7 +6,7 @@ S = 800_000
 
 
 def _readings(**changes):
-    names = ("end", "dropped", "collected", "cleared")
+    names = ("end", "dropped", "collected", "unfrozen", "cleared")
     resident = {f"{name}_rss_bytes": 0 for name in ("end", "dropped", "collected", "trimmed")}
     traced = {f"{name}_traced_bytes": 0 for name in names}
     return {

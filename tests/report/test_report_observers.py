@@ -39,7 +39,7 @@ def metrics(measure):
             "gc_collections_count": 5,
         }
     name = {"traced": "traced", "resident": "rss"}[measure]
-    moments = ("end", "dropped", "collected", "trimmed", "cleared")
+    moments = ("end", "dropped", "collected", "trimmed", "unfrozen", "cleared")
     return {
         f"peak_{name}_bytes": 6 * MIB,
         **{f"{moment}_{name}_bytes": 2 * MIB if moment in ("end", "dropped") else 0 for moment in moments},

@@ -6,18 +6,28 @@ from typing import Literal, TypeAlias
 __all__ = ["Kind", "Verdict", "verdicts"]
 
 Kind: TypeAlias = Literal[
-    "garbage awaiting collection", "cache", "leak", "retained by the allocator", "untouched pages"
+    "garbage awaiting collection",
+    "frozen garbage",
+    "cache",
+    "leak",
+    "memory that no array owns",
+    "retained by the allocator",
+    "untouched pages",
 ]
 
 #: What malloc may keep by design without being asked to give it back: glibc's M_TRIM_THRESHOLD is 128 KiB.
 RETAINED_FROM_BYTES = 128 << 10
+#: What a workload leaves to Python by being run: code that is specialised, names, modules that it imports.
+OBJECTS_FROM_BYTES = 128 << 10
 #: Arrays of less than 64 KiB lie on pages that were resident before, of which there are 2 MiB.
 UNTOUCHED_FROM_BYTES = 2 << 20
 
 _SENTENCES: dict[Kind, str] = {
     "garbage awaiting collection": "traced until the collector was asked to run, and freed by it",
+    "frozen garbage": "traced after collecting, and freed when what gc.freeze hid was collected too",
     "cache": "traced after collecting, and freed when every functools.lru_cache was emptied",
     "leak": "still traced when the result was dropped, garbage collected and known caches emptied",
+    "memory that no array owns": "still traced then beside arrays: buffers and other objects of Python",
     "retained by the allocator": "resident when all garbage was collected, and given back when malloc was trimmed",
     "untouched pages": "traced at the end and not resident: nobody has written to them",
 }
@@ -45,7 +55,9 @@ def verdicts(
     end_traced_bytes: int,
     dropped_traced_bytes: int,
     collected_traced_bytes: int,
+    unfrozen_traced_bytes: int,
     cleared_traced_bytes: int,
+    cleared_traced_total_bytes: int | None = None,
     end_rss_bytes: int,
     dropped_rss_bytes: int,
     collected_rss_bytes: int,
@@ -55,8 +67,11 @@ def verdicts(
 
     Parameters
     ----------
-    end_traced_bytes, dropped_traced_bytes, collected_traced_bytes, cleared_traced_bytes : int
-        Array data with the result held, with it dropped, with garbage collected, with known caches emptied.
+    end_traced_bytes, dropped_traced_bytes, collected_traced_bytes, unfrozen_traced_bytes, cleared_traced_bytes : int
+        Array data with the result held, with it dropped, with garbage collected, with what was frozen collected
+        too, with known caches emptied.
+    cleared_traced_total_bytes : int or None
+        As the last, of all that Python allocates; None where that is not known.
     end_rss_bytes, dropped_rss_bytes, collected_rss_bytes, trimmed_rss_bytes : int
         The resident set less the baseline, with the result held, with it dropped, with garbage collected, with
         malloc trimmed.
@@ -70,12 +85,15 @@ def verdicts(
     """
     retained = collected_rss_bytes - trimmed_rss_bytes
     garbage = dropped_traced_bytes - collected_traced_bytes
+    objects = (cleared_traced_total_bytes or 0) - cleared_traced_bytes
     # Traced and resident trials are two: the collector may have left one of them more garbage than the other.
     untouched = (end_traced_bytes - garbage) - (end_rss_bytes - (dropped_rss_bytes - collected_rss_bytes))
     held: dict[Kind, int] = {
         "garbage awaiting collection": garbage,
-        "cache": collected_traced_bytes - cleared_traced_bytes,
+        "frozen garbage": collected_traced_bytes - unfrozen_traced_bytes,
+        "cache": unfrozen_traced_bytes - cleared_traced_bytes,
         "leak": cleared_traced_bytes,
+        "memory that no array owns": objects if objects > OBJECTS_FROM_BYTES else 0,
         "retained by the allocator": retained if retained > RETAINED_FROM_BYTES else 0,
         "untouched pages": untouched if untouched > UNTOUCHED_FROM_BYTES else 0,
     }

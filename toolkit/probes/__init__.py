@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     import subprocess
 
 #: When a reading is taken after the workload: its result held, its result dropped, garbage collected, the room for
-#: small objects taken back, the allocator trimmed, known caches emptied.
-Moment: TypeAlias = Literal["end", "dropped", "collected", "retaken", "trimmed", "cleared"]
+#: small objects taken back, the allocator trimmed, what was frozen shown to the collector, known caches emptied.
+Moment: TypeAlias = Literal["end", "dropped", "collected", "retaken", "trimmed", "unfrozen", "cleared"]
 MOMENTS: tuple[Moment, ...] = get_args(Moment)
 
 

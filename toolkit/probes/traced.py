@@ -29,13 +29,17 @@ METRICS = (
     "end_traced_bytes",
     "dropped_traced_bytes",
     "collected_traced_bytes",
+    "unfrozen_traced_bytes",
     "cleared_traced_bytes",
+    "cleared_traced_total_bytes",
 )
 DETAILS = (
     "peak_traced_total_bytes",
     "dropped_traced_bytes",
     "collected_traced_bytes",
+    "unfrozen_traced_bytes",
     "cleared_traced_bytes",
+    "cleared_traced_total_bytes",
 )
 #: What others take when they start is before its own start.
 RANK = 2
@@ -89,6 +93,7 @@ class Traced(Listener):
             "end_traced_bytes": self._moments["end"],
             "dropped_traced_bytes": self._moments["dropped"],
             "collected_traced_bytes": self._moments["collected"],
+            "unfrozen_traced_bytes": self._moments["unfrozen"],
             "cleared_traced_bytes": self._moments["cleared"],
         }
 

@@ -17,12 +17,15 @@ _READINGS: Mapping[str, Measure] = {
     "end_traced_bytes": "traced",
     "dropped_traced_bytes": "traced",
     "collected_traced_bytes": "traced",
+    "unfrozen_traced_bytes": "traced",
     "cleared_traced_bytes": "traced",
     "end_rss_bytes": "resident",
     "dropped_rss_bytes": "resident",
     "collected_rss_bytes": "resident",
     "trimmed_rss_bytes": "resident",
 }
+#: Told only where the platform can copy a process.
+_TOTAL = "cleared_traced_total_bytes"
 
 
 class _Held(NamedTuple):
@@ -34,14 +37,18 @@ def held(results: Results) -> tuple[_Held, ...]:
     """Return each verdict on each cell, from the medians of its readings; cells without all of them have none."""
     found = {
         metric: {cell.identity: cell.estimate.median for cell in results.cells(metric, measure)}
-        for metric, measure in _READINGS.items()
+        for metric, measure in {**_READINGS, _TOTAL: "traced"}.items()
     }
     return tuple(
         _Held(levels, verdict)
         for levels in results.combinations
-        if all(tuple(levels.items()) in cells for cells in found.values())
+        if all(tuple(levels.items()) in found[metric] for metric in _READINGS)
         for verdict in verdicts(
-            **{metric: round(cells[tuple(levels.items())]) for metric, cells in found.items()}
+            **{
+                metric: round(cells[tuple(levels.items())])
+                for metric, cells in found.items()
+                if tuple(levels.items()) in cells
+            }
         )
     )
 

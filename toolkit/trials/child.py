@@ -20,9 +20,9 @@ from toolkit.experiment import Experiment
 from toolkit.probes import MOMENTS, Moment, Position, Probe, Telling
 from toolkit.trials.allocating import MALLOC_LEVELS
 from toolkit.trials.backstop import limit_address_space
-from toolkit.trials.clearing import clear_caches
+from toolkit.trials.clearing import clear_caches, collect, unfreeze
 from toolkit.trials.collecting import collecting, policy_of
-from toolkit.trials.copy import traced_total
+from toolkit.trials.copy import traced_totals
 from toolkit.trials.levels import toggle_levels, workload_levels
 from toolkit.trials.lifeline import end_with
 from toolkit.trials.reserve import Reserve, settle
@@ -87,7 +87,7 @@ def _measure(experiment: Experiment, spec: Mapping[str, Any]) -> dict[str, Any]:
         # Times are taken as the program is by itself, without room that was made for it.
         reserve = None if spec["measure"] == "timed" else Reserve()
         settle(reserve)
-        total, total_conditions = traced_total(observed, probes, gc_level)
+        totals, total_conditions = traced_totals(observed, probes, gc_level)
         with collecting(gc_level):
             began = time.time()
             held = observed()
@@ -96,7 +96,7 @@ def _measure(experiment: Experiment, spec: Mapping[str, Any]) -> dict[str, Any]:
             del held
             _read(probes, "dropped")
             # Inside the block: a collector that is switched on again may run before it is asked to.
-            garbage = gc.collect()
+            garbage = collect()
             thresholds = gc.get_threshold()
         _read(probes, "collected")
         if reserve:
@@ -104,12 +104,14 @@ def _measure(experiment: Experiment, spec: Mapping[str, Any]) -> dict[str, Any]:
         _read(probes, "retaken")
         trim()
         _read(probes, "trimmed")
+        unfreeze()
+        _read(probes, "unfrozen")
         clear_caches()
         _read(probes, "cleared")
     metrics = {name: value for probe in probes for name, value in probe.metrics().items()}
     telling = [probe.conditions() for probe in probes if isinstance(probe, Telling)]
     return {
-        "metrics": {**trial.recorded, **metrics, **total, _GARBAGE: garbage},
+        "metrics": {**trial.recorded, **metrics, **totals, _GARBAGE: garbage},
         "series": {name: values for probe in probes for name, values in probe.series().items()},
         "conditions": {
             **_conditions(probes, thresholds),

@@ -1,4 +1,4 @@
-"""The copy: the workload runs once more, in a copy of its process, so that the traced total can be told as well."""
+"""The copy: the workload runs once more, in a copy of its process, so that traced totals can be told as well."""
 
 import json
 import os
@@ -8,16 +8,17 @@ from typing import Any
 
 from toolkit.probes import Probe
 from toolkit.probes.traced import PROBE as Traced
+from toolkit.trials.clearing import clear_caches, collect, unfreeze
 from toolkit.trials.collecting import collecting
 from toolkit.trials.lifeline import end_with
 
-__all__ = ["traced_total"]
+__all__ = ["traced_totals"]
 
 #: More would not fit the pipe at once.
 _REASON_CHARACTERS = 1000
 
 
-def traced_total(
+def traced_totals(
     observed: Callable[[], object], probes: Sequence[Probe], gc_level: str
 ) -> tuple[dict[str, int], dict[str, str]]:
     """Run the workload in a copy of this process, where Python's objects are traced as well.
@@ -28,7 +29,7 @@ def traced_total(
     Returns
     -------
     dict of str to int
-        The metric; empty where nothing is traced, where the platform cannot fork, and where the copy failed.
+        The metrics, of the peak and of what is left in the end; empty where nothing is traced, where the platform cannot fork, and where the copy failed.
     dict of str to str
         The condition that tells why the copy failed. A workload that fails in its original too has no figures.
     """
@@ -53,7 +54,7 @@ def traced_total(
     answer: dict[str, Any] = json.loads(told) if told else {"failure": _ending(status)}
     if "failure" in answer:
         return {}, {"traced_total_failed": answer["failure"]}
-    return {"peak_traced_total_bytes": answer["peak"]}, {}
+    return {f"{moment}_traced_total_bytes": nbytes for moment, nbytes in answer.items()}, {}
 
 
 def _run(observed: Callable[[], object], gc_level: str) -> dict[str, int | str]:
@@ -62,9 +63,13 @@ def _run(observed: Callable[[], object], gc_level: str) -> dict[str, int | str]:
             held = observed()
             peak = tracemalloc.get_traced_memory()[1]
             del held
+            collect()
+        unfreeze()
+        clear_caches()
+        left = tracemalloc.get_traced_memory()[0]
     except BaseException as problem:
         return {"failure": f"{type(problem).__name__}: {problem}"[:_REASON_CHARACTERS]}
-    return {"peak": peak}
+    return {"peak": peak, "cleared": left}
 
 
 def _ending(status: int) -> str:
