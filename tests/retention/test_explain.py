@@ -379,6 +379,23 @@ def test_a_key_with_code_of_its_own_is_named_by_its_type():
     KEPT.clear()
 
 
+@pytest.mark.parametrize("frozen", [False, True])
+def test_an_array_that_frozen_garbage_holds_may_be_held_by_what_is_frozen(frozen):
+    one = Obj(np.zeros(7))
+    one.itself = one
+    array = weakref.ref(one.held)
+    del one
+    if frozen:
+        gc.freeze()
+    try:
+        told = explain(array())
+        assert told.kind == ("unseen" if frozen else "cycle")
+        words = " ".join([*told.notes, *(edge.holder.label for edge in told.path)])
+        assert ("an object that gc.freeze hides" in words) == frozen
+    finally:
+        gc.unfreeze()
+
+
 def test_hidden_by_freeze_and_still_explained(forgotten):
     one = Obj()
     one.held = one

@@ -16,7 +16,6 @@ from toolkit.retention.search import ancestors, chain_to, nearest_cycle, staying
 
 __all__ = ["explain"]
 
-_UNSEEN = "C code or a value in use"
 #: Of each object on the way. Classes and modules have weak references from all over Python.
 _WEAK_HOLDERS = 8
 #: Python 3.12 and later give immortal objects a reference count that no program reaches.
@@ -87,7 +86,7 @@ class _Answer:
         path: tuple[Edge, ...] = ()
         shown: list[int] = []
         if end is not None:
-            root = self._root(end) or self._chains.root(_UNSEEN, "unseen", "", "")
+            root = self._root(end) or self._chains.root(_unseen(" or "), "unseen", "", "")
             shown = chain_to(end, towards)
             path = self._chains.edges(self._objects(shown), root)
         cycle: tuple[Edge, ...] = ()
@@ -161,7 +160,7 @@ class _Answer:
         if more >= _IMMORTAL:
             return "Python never frees it, whoever refers to it: it is immortal."
         references = "1 reference" if more == 1 else f"{more} references"
-        return f"{references} to it from C code, or from a value in use." if more > 0 else ""
+        return f"{references} to it from {_unseen(', or from ')}." if more > 0 else ""
 
     def _weak(self, held_strongly: list[Any]) -> Iterable[Edge]:
         """Yield the weak references to objects, and how one of them refers to who has a weak reference."""
@@ -193,3 +192,9 @@ class _Answer:
             for one in held_strongly:
                 if any(referent is holder for referent in referents(one)):
                     yield Edge(self._chains.node(one), self._chains.way(one, holder), edge.holder)
+
+
+def _unseen(joined_by: str) -> str:
+    """Return who may refer to an object without showing it: also what is frozen, where anything is."""
+    frozen = ["an object that gc.freeze hides"] if gc.get_freeze_count() else []
+    return joined_by.join(["C code", "a value in use", *frozen])
