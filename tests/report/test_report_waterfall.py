@@ -44,9 +44,10 @@ def results_with(make_store, results_of, tmp_path):
 def test_it_says_in_words_what_it_shows(results_with, ledger):
     figure = waterfall(results_with(ledger=ledger), **WORDS)
     alt, caption = (told.replace("\N{NO-BREAK SPACE}", " ") for told in (figure.alt, figure.caption))
-    assert "arrays=2: logical bytes 1.53 MiB, 0-d and temporary arrays +8 B, traced 1.53 MiB" in alt
+    assert "arrays=2: logical bytes 1.53 MiB, arrays in no account +8 B, traced 1.53 MiB" in alt
     assert "small blocks +492 B, malloc in use 1.53 MiB, found room in the reserve \N{MINUS SIGN}500 B" in alt
-    assert "Residual, of the peak: \N{MINUS SIGN}8 B" in caption
+    # The array of 8 bytes beside those of the account, and as much room in the reserve.
+    assert "Residual, of the peak: 0 B (0 %, +8 B of it arrays in no account)" in caption
 
 
 def test_it_is_drawn_inside_its_frame_without_a_warning(results_with):

@@ -30,12 +30,15 @@ class Reconciliation:
     ----------
     parts : tuple of Part
         Readings with the steps between them: the steps from a reading to the next add up to their difference.
+    unaccounted_bytes : int
+        Arrays that are traced and that the logical bytes do not count: nothing tells what they are.
     residual_bytes : int
-        What of the resident set neither the traced arrays nor the rounding to pages nor libraries explain: small
-        blocks and pages that an allocator keeps, less what found room in the reserve.
+        What of the resident set neither the logical bytes nor the rounding to pages nor libraries explain: those
+        arrays, small blocks and pages that an allocator keeps, less what found room in the reserve.
     """
 
     parts: tuple[Part, ...]
+    unaccounted_bytes: int
     residual_bytes: int
 
     @property
@@ -48,6 +51,7 @@ class Reconciliation:
 def reconcile(
     *,
     logical_bytes: int,
+    temporary_bytes: int = 0,
     traced_bytes: int,
     rounding_bytes: int | None,
     heap_bytes: int | None,
@@ -61,6 +65,8 @@ def reconcile(
     ----------
     logical_bytes : int
         The arrays that are alive by the account of the ledger, or by the prediction.
+    temporary_bytes : int
+        Those of the logical bytes that live inside an operation only, when nothing else is read.
     traced_bytes : int
         What numpy had allocated for array data, at the same moment of a trial of the same cell.
     rounding_bytes : int or None
@@ -72,9 +78,12 @@ def reconcile(
     rss_bytes : int
         The resident peak, less the baseline.
     """
-    parts = [
-        Part("logical bytes", logical_bytes, is_reading=True),
-        Part("0-d and temporary arrays", traced_bytes - logical_bytes),
+    unaccounted = traced_bytes - (logical_bytes - temporary_bytes)
+    parts = [Part("logical bytes", logical_bytes, is_reading=True)]
+    if temporary_bytes:
+        parts.append(Part("temporaries inside operations", -temporary_bytes))
+    parts += [
+        Part("arrays in no account", unaccounted),
         Part("traced", traced_bytes, is_reading=True),
     ]
     known = traced_bytes + (rounding_bytes or 0)
@@ -94,4 +103,4 @@ def reconcile(
         parts.append(Part("between two events", between))
     parts.append(Part("RSS", rss_bytes, is_reading=True))
     explained = known if rounding_bytes is not None or heap_bytes is None else heap_bytes
-    return Reconciliation(tuple(parts), rss_bytes - explained - file_bytes)
+    return Reconciliation(tuple(parts), unaccounted, unaccounted + rss_bytes - explained - file_bytes)

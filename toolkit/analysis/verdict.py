@@ -67,7 +67,8 @@ def verdicts(
 
     Parameters
     ----------
-    end_traced_bytes, dropped_traced_bytes, collected_traced_bytes, unfrozen_traced_bytes, cleared_traced_bytes : int
+    end_traced_bytes, dropped_traced_bytes, collected_traced_bytes : int
+    unfrozen_traced_bytes, cleared_traced_bytes : int
         Array data with the result held, with it dropped, with garbage collected, with what was frozen collected
         too, with known caches emptied.
     cleared_traced_total_bytes : int or None

@@ -29,7 +29,8 @@ def traced_totals(
     Returns
     -------
     dict of str to int
-        The metrics, of the peak and of what is left in the end; empty where nothing is traced, where the platform cannot fork, and where the copy failed.
+        The metrics, of the peak and of what is left in the end; empty where nothing is traced, where the platform
+        cannot fork, and where the copy failed.
     dict of str to str
         The condition that tells why the copy failed. A workload that fails in its original too has no figures.
     """

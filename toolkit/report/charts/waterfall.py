@@ -38,7 +38,9 @@ def waterfall(
     """Draw what stands between the logical bytes of a peak and its resident set, step by step.
 
     The logical bytes are the ledger's where it was run, else the prediction. Array data is traced, and malloc and
-    the kinds of pages are read, at the highest event of a trial.
+    the kinds of pages are read, at the highest event of a trial. What is traced then and not among the logical bytes
+    is named by nothing: it counts as residual. Predicted temporaries that live inside an operation are none of it,
+    as far as the traced peak lies above the highest event.
 
     Parameters
     ----------
@@ -64,10 +66,7 @@ def waterfall(
         how += " Malloc counts small blocks that lie on pages which were resident before: the reserve."
     else:
         how += " The reading of malloc is left out: the C library of this machine does not tell it."
-    residuals = ", ".join(
-        f"{text(peak.told.residual_bytes, 'bytes', signed=True)} ({number(peak.told.residual_percent)} %)"
-        for peak in peaks
-    )
+    residuals = ", ".join(map(_residual, peaks))
     return explained(
         name,
         title,
@@ -94,22 +93,24 @@ def _peaks(
     for identity, cell in cells("heap_anonymous_rss_bytes", "resident").items():
         if identity not in traced:
             continue
-        if identity in accounts:
-            logical = accounts[identity].trial.metrics["ledger_peak_bytes"]
-        elif identity in predictions:
-            logical = predictions[identity].trial.metrics["predicted_peak_bytes"]
-        else:
-            continue
         trial = traced[identity].trial
         series = results.series(trial)
-        at_events = series["event_traced_bytes"].max() if "event_traced_bytes" in series else None
-        data = int(trial.metrics["peak_traced_bytes"] if at_events is None else at_events)
+        peak = int(trial.metrics["peak_traced_bytes"])
+        data = int(series["event_traced_bytes"].max()) if "event_traced_bytes" in series else peak
+        if identity in accounts:
+            # The ledger reads at events too, and knows nothing of what lives between them.
+            logical, temporary = accounts[identity].trial.metrics["ledger_peak_bytes"], 0
+        elif identity in predictions:
+            logical, temporary = predictions[identity].trial.metrics["predicted_peak_bytes"], peak - data
+        else:
+            continue
         metrics = cell.trial.metrics
         heap = metrics.get("heap_in_use_bytes")
         yield (
             cell,
             reconcile(
                 logical_bytes=int(logical),
+                temporary_bytes=temporary,
                 traced_bytes=data,
                 rounding_bytes=_rounding(cell, data),
                 heap_bytes=None if heap is None else int(heap),
@@ -190,7 +191,13 @@ def _in_words(peaks: Sequence[_Peak]) -> str:
             f"{part.name} {text(part.nbytes, 'bytes', signed=not part.is_reading)}"
             for part in peak.told.parts
         )
-        residual = text(peak.told.residual_bytes, "bytes", signed=True)
-        return f"{peak.label or 'the trial'}: {', '.join(parts)}; residual {residual}"
+        return f"{peak.label or 'the trial'}: {', '.join(parts)}; residual {_residual(peak)}"
 
     return f"Steps from logical bytes to the resident peak. {'. '.join(map(told, peaks))}."
+
+
+def _residual(peak: _Peak) -> str:
+    residual = text(peak.told.residual_bytes, "bytes", signed=True)
+    arrays = text(peak.told.unaccounted_bytes, "bytes", signed=True)
+    of_arrays = f", {arrays} of it arrays in no account" if peak.told.unaccounted_bytes else ""
+    return f"{residual} ({number(peak.told.residual_percent)} %{of_arrays})"
