@@ -167,6 +167,11 @@ def verdicts(results, n, python):
         told.append(
             f"{most} keeps most, {text(collected, 'bytes')}, of which its own call gives back {back} %{also}"
         )
+    # Less than the least of glibc's thresholds, M_TRIM_THRESHOLD, is what an allocator may keep by design.
+    stay = {malloc: trimmed for malloc, (_, trimmed) in kept.items() if trimmed > 128 << 10}
+    if stay:
+        stays = ", ".join(f"{text(trimmed, 'bytes')} with {malloc}" for malloc, trimmed in stay.items())
+        told.append(f"after its own release call there stay {stays}")
     yield Finding(
         sentence=f"n={n:,}, up to {text(max(peaks), 'bytes')} of garbage, collected at the end: {'; '.join(told)}."
     )

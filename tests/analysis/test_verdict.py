@@ -169,8 +169,30 @@ def test_what_malloc_keeps_by_design_is_no_verdict():
     assert verdicts(**nothing) == ()
     assert verdicts(**{**nothing, "trimmed_rss_bytes": -28_672}) == ()
     assert verdicts(**{**nothing, "end_traced_bytes": 2 << 20}) == ()
-    (retained,) = verdicts(**{**nothing, "trimmed_rss_bytes": -(1 << 20)})
-    assert (retained.kind, retained.nbytes) == ("retained by the allocator", 1 << 20)
+    assert verdicts(**{**nothing, "trimmed_rss_bytes": 128 << 10}) == ()
+
+
+def test_what_was_resident_before_was_not_held_by_the_workload():
+    nothing = dict.fromkeys((*READINGS["traced"], *READINGS["resident"]), 0)
+    assert verdicts(**{**nothing, "trimmed_rss_bytes": -(1 << 20)}) == ()
+    (retained,) = verdicts(**{**nothing, "collected_rss_bytes": 584 << 10, "trimmed_rss_bytes": -(92 << 10)})
+    assert (retained.kind, retained.nbytes) == ("retained by the allocator", 584 << 10)
+    assert retained.beyond_bytes == 92 << 10
+
+
+def test_what_stays_after_the_release_call_is_told_but_not_what_is_traced():
+    nothing = dict.fromkeys((*READINGS["traced"], *READINGS["resident"]), 0)
+    stays = {**nothing, "collected_rss_bytes": 12 << 20, "trimmed_rss_bytes": 10 << 20}
+    assert [(one.kind, one.nbytes >> 20) for one in verdicts(**stays)] == [
+        ("retained by the allocator", 2),
+        ("retained after release", 10),
+    ]
+    at_the_end = ("collected_traced", "unfrozen_traced", "cleared_traced", "cleared_traced_total")
+    leaked = stays | {f"{name}_bytes": 10 << 20 for name in at_the_end}
+    kinds = [one.kind for one in verdicts(**leaked)]
+    assert "leak" in kinds and "retained after release" not in kinds
+    unknown = {**stays, "cleared_traced_total_bytes": None}
+    assert [one.kind for one in verdicts(**unknown)] == ["retained by the allocator"]
 
 
 def test_garbage_that_the_allocator_then_keeps_has_two_verdicts():

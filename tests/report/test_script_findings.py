@@ -13,7 +13,7 @@ def plain(text):
 
 @pytest.fixture
 def findings_of(make_store, results_of, tmp_path):
-    """Return a function that gives the sentences of a script's findings, from cells of (factors, measure, outcomes)."""
+    """Return a function that gives what a script says of cells: (factors, measure, *outcomes)."""
 
     def found(name, cells, constants=None):
         with make_store(tmp_path) as store:
@@ -24,6 +24,21 @@ def findings_of(make_store, results_of, tmp_path):
         return [plain(one.sentence) for one in load_experiment(name).findings(results_of(tmp_path))]
 
     return found
+
+
+def test_what_an_allocator_keeps_after_its_own_release_call_is_told(findings_of):
+    def cell(malloc, collected, trimmed):
+        metrics = {"peak_rss_bytes": 32 << 20, "collected_rss_bytes": collected, "trimmed_rss_bytes": trimmed}
+        factors = {"malloc": malloc, "references": "strong", "n": 100_000, "iterations": 10, "python": "3.11"}
+        return factors, "resident", (metrics, {"python": "3.11.7", "allocator": malloc})
+
+    told = findings_of(
+        "allocators",
+        [cell("fixed", 0, 0), cell("mimalloc", 20 << 20, 10 << 20), cell("heap", 9 << 20, -4096)],
+    )
+    (sentence,) = (one for one in told if "of garbage, collected at the end" in one)
+    assert "fixed give back all of it" in sentence
+    assert sentence.endswith("after its own release call there stay 10.0 MiB with mimalloc.")
 
 
 def test_of_the_models_of_the_policies_the_worst_is_named_too(findings_of):

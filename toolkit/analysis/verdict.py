@@ -1,5 +1,6 @@
 """Why bytes are still held when a workload has ended: told by what makes them go away."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -12,6 +13,7 @@ Kind: TypeAlias = Literal[
     "leak",
     "memory that no array owns",
     "retained by the allocator",
+    "retained after release",
     "untouched pages",
 ]
 
@@ -19,6 +21,8 @@ Kind: TypeAlias = Literal[
 RETAINED_FROM_BYTES = 128 << 10
 #: What a workload leaves to Python by being run: code that is specialised, names, modules that it imports.
 OBJECTS_FROM_BYTES = 128 << 10
+#: What an array may take beyond its data: those of 64 KiB or more have pages of their own, 4 KiB each.
+_OVERHEAD = 1 / 16
 #: Arrays of less than 64 KiB lie on pages that were resident before, of which there are 2 MiB.
 UNTOUCHED_FROM_BYTES = 2 << 20
 
@@ -28,7 +32,8 @@ _SENTENCES: dict[Kind, str] = {
     "cache": "traced after collecting, and freed when every functools.lru_cache was emptied",
     "leak": "still traced when the result was dropped, garbage collected and known caches emptied",
     "memory that no array owns": "still traced then beside arrays: buffers and other objects of Python",
-    "retained by the allocator": "resident when all garbage was collected, and given back when malloc was trimmed",
+    "retained by the allocator": "resident with garbage collected, and given back by the allocator's release call",
+    "retained after release": "resident after that call too, beyond what is traced",
     "untouched pages": "traced at the end and not resident: nobody has written to them",
 }
 
@@ -43,11 +48,14 @@ class Verdict:
     nbytes : int
     sentence : str
         How that is known.
+    beyond_bytes : int
+        What the release call gave back beside that: pages that were resident before the workload.
     """
 
     kind: Kind
     nbytes: int
     sentence: str
+    beyond_bytes: int = 0
 
 
 def verdicts(
@@ -84,11 +92,16 @@ def verdicts(
         afterwards: they have two verdicts. What is retained hides as many untouched bytes, and garbage is not
         asked whether it was touched.
     """
-    retained = collected_rss_bytes - trimmed_rss_bytes
+    # Below 0 are pages that were resident before the workload: it never held them.
+    still_resident = max(0, trimmed_rss_bytes)
+    retained = collected_rss_bytes - still_resident
     garbage = dropped_traced_bytes - collected_traced_bytes
+    # What Python allocates beside arrays may be resident as well, but need not: it may lie in the reserve.
     objects = (cleared_traced_total_bytes or 0) - cleared_traced_bytes
     # Traced and resident trials are two: the collector may have left one of them more garbage than the other.
     untouched = (end_traced_bytes - garbage) - (end_rss_bytes - (dropped_rss_bytes - collected_rss_bytes))
+    known = math.ceil((1 + _OVERHEAD) * (collected_traced_bytes + max(0, objects)))
+    after_release = still_resident - known if cleared_traced_total_bytes is not None else 0
     held: dict[Kind, int] = {
         "garbage awaiting collection": garbage,
         "frozen garbage": collected_traced_bytes - unfrozen_traced_bytes,
@@ -96,6 +109,12 @@ def verdicts(
         "leak": cleared_traced_bytes,
         "memory that no array owns": objects if objects > OBJECTS_FROM_BYTES else 0,
         "retained by the allocator": retained if retained > RETAINED_FROM_BYTES else 0,
+        "retained after release": after_release if after_release > RETAINED_FROM_BYTES else 0,
         "untouched pages": untouched if untouched > UNTOUCHED_FROM_BYTES else 0,
     }
-    return tuple(Verdict(kind, nbytes, _SENTENCES[kind]) for kind, nbytes in held.items() if nbytes > 0)
+    beyond: dict[Kind, int] = {"retained by the allocator": max(0, -trimmed_rss_bytes)}
+    return tuple(
+        Verdict(kind, nbytes, _SENTENCES[kind], beyond.get(kind, 0))
+        for kind, nbytes in held.items()
+        if nbytes > 0
+    )

@@ -67,11 +67,18 @@ def table(results: Results, cells: Sequence[_Held], stem: str) -> Table:
             Column(heading="how that is known", name="known_by"),
         ),
         rows=tuple(
-            (*one.levels.values(), one.verdict.kind, one.verdict.nbytes, one.verdict.sentence)
+            (*one.levels.values(), one.verdict.kind, one.verdict.nbytes, _known_by(one.verdict))
             for one in cells
         ),
         notes=tuple(filter(None, [remark(changing)])),
     )
+
+
+def _known_by(verdict: Verdict) -> str:
+    if not verdict.beyond_bytes:
+        return verdict.sentence
+    beyond = text(verdict.beyond_bytes, "bytes")
+    return f"{verdict.sentence}, which gave back {beyond} more that were resident before the workload"
 
 
 def latency(results: Results, *, iterations: int, **levels: Level) -> Finding:

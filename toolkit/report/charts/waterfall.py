@@ -38,9 +38,9 @@ def waterfall(
     """Draw what stands between the logical bytes of a peak and its resident set, step by step.
 
     The logical bytes are the ledger's where it was run, else the prediction. Array data is traced, and malloc and
-    the kinds of pages are read, at the highest event of a trial. What is traced then and not among the logical bytes
-    is named by nothing: it counts as residual. Predicted temporaries that live inside an operation are none of it,
-    as far as the traced peak lies above the highest event.
+    the kinds of pages are read, at the highest event of a trial. What is traced then and not among the logical
+    bytes is named by nothing: it counts as residual. Predicted temporaries that live inside an operation are none
+    of it, as far as the traced peak lies above the highest event.
 
     Parameters
     ----------
