@@ -10,7 +10,21 @@ from toolkit.trials.supervisor import supervise
 def test_one_collection_frees_all_but_the_two_graphs_that_it_meets_alive():
     # The graphs of iterations 0 to 50 waited 51 to 1 iterations; 51 and 52 were alive and are old now.
     told = reclamation([52], [0], 53)
-    assert told == Reclamation(median_iterations=26, max_iterations=51, freed_count=51, waiting_count=2)
+    assert told == Reclamation(
+        median_iterations=26,
+        max_iterations=51,
+        freed_count=51,
+        waiting_count=2,
+        longest_waiting_iterations=1,
+    )
+
+
+def test_what_is_never_freed_is_told_beside_what_was_and_not_left_out():
+    # Iterations 50 and 51 were alive at the first collection: no collection of the youngest generation frees them.
+    told = reclamation([51, 128, 216, 310], [0, 0, 0, 0], 400)
+    assert told.max_iterations == 92
+    assert told.waiting_count == 2 * 4 + 89
+    assert told.longest_waiting_iterations == 349
 
 
 def test_what_a_young_collection_met_alive_waits_for_an_older_one():
@@ -30,7 +44,7 @@ def test_the_longest_wait_for_young_collections_is_their_gap():
 
 
 def test_without_a_collection_all_of_it_waits():
-    assert reclamation([], [], 10) == Reclamation(0, 0, 0, 10)
+    assert reclamation([], [], 10) == Reclamation(0, 0, 0, 10, 9)
 
 
 def test_the_garbage_of_a_real_loop_is_what_the_collections_left():

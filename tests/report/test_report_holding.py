@@ -53,8 +53,10 @@ def test_it_says_how_long_garbage_waits(make_store, results_of, tmp_path):
     sentence = latency(results, references="strong", iterations=100).sentence.replace(
         "\N{NO-BREAK SPACE}", " "
     )
-    assert "freed for 26.0 iterations in the median (130 ms), for 51.0 at most" in sentence
-    assert "49 of 100 still wait at the end" in sentence
+    assert "51 of the graphs of 100 iterations are freed within the loop" in sentence
+    assert "wait for 26.0 iterations in the median" in sentence
+    assert "(some 130 ms, estimated from the mean time of an iteration), for 51.0 at most" in sentence
+    assert "49 still wait at the end, the longest for 48 iterations so far" in sentence
     assert latency(results, references="strong", iterations=7).sentence.endswith(
         "no timed trial of that loop is here."
     )

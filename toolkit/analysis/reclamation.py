@@ -19,12 +19,16 @@ class Reclamation:
         From unreachable to freed, over the iterations whose garbage was freed; 0 where none was.
     freed_count, waiting_count : int
         Iterations whose garbage was freed by the end, and those whose garbage still waited.
+    longest_waiting_iterations : int
+        For how long the oldest of those had waited by the end; 0 where none did. It would have waited longer in a
+        longer loop, so it is no part of the maximum.
     """
 
     median_iterations: float
     max_iterations: float
     freed_count: int
     waiting_count: int
+    longest_waiting_iterations: int = 0
 
 
 def reclamation(steps: Sequence[int], generations: Sequence[int], iterations: int) -> Reclamation:
@@ -42,6 +46,7 @@ def reclamation(steps: Sequence[int], generations: Sequence[int], iterations: in
         How many the loop had.
     """
     waits = []
+    unfreed = []
     for own in range(iterations):
         generation = 0
         for step, collected in zip(steps, generations, strict=True):
@@ -51,9 +56,12 @@ def reclamation(steps: Sequence[int], generations: Sequence[int], iterations: in
                 waits.append(step - (own + 1))
                 break
             generation = min(collected + 1, _OLDEST)
+        else:
+            unfreed.append(own)
     return Reclamation(
         median_iterations=median(waits) if waits else 0,
         max_iterations=max(waits, default=0),
         freed_count=len(waits),
-        waiting_count=iterations - len(waits),
+        waiting_count=len(unfreed),
+        longest_waiting_iterations=iterations - (unfreed[0] + 1) if unfreed else 0,
     )

@@ -8,7 +8,7 @@ from toolkit.analysis.results import Results
 from toolkit.analysis.verdict import Verdict, verdicts
 from toolkit.report import Column, Finding, Table
 from toolkit.report.observers import remark
-from toolkit.report.units import levels_text, number, text
+from toolkit.report.units import level_text, levels_text, number, text
 from toolkit.trials import Level, Measure
 
 __all__ = ["held", "latency", "table"]
@@ -99,9 +99,18 @@ def latency(results: Results, *, iterations: int, **levels: Level) -> Finding:
     steps, generations = (series.get(f"collection_{name}", ()) for name in ("step", "generation"))
     told = reclamation([int(step) for step in steps], [int(one) for one in generations], iterations)
     each = cell.estimate.median / iterations
-    return Finding(
-        sentence=f"With {levels_text({**levels, 'iterations': iterations})} the graph of an iteration waits to be "
-        f"freed for {number(told.median_iterations)} iterations in the median "
-        f"({text(told.median_iterations * each, 'seconds')}), for {number(told.max_iterations)} at most; "
-        f"{told.waiting_count} of {iterations} still wait at the end."
+    freed = (
+        f"{told.freed_count} of the graphs of {iterations} iterations are freed within the loop: they wait for "
+        f"{number(told.median_iterations)} iterations in the median (some "
+        f"{text(told.median_iterations * each, 'seconds')}, estimated from the mean time of an iteration), for "
+        f"{number(told.max_iterations)} at most"
+        if told.freed_count
+        else f"none of the graphs of {iterations} iterations is freed within the loop"
     )
+    waiting = (
+        f"{told.waiting_count} still wait at the end, the longest for "
+        f"{level_text(told.longest_waiting_iterations)} iterations so far"
+        if told.waiting_count
+        else "none still waits at the end"
+    )
+    return Finding(sentence=f"With {levels_text({**levels, 'iterations': iterations})} {freed}; {waiting}.")
