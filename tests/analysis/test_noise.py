@@ -65,6 +65,16 @@ def test_a_difference_within_the_floor_does_not_stand_out_and_one_beyond_it_does
     assert not effect(base, slower, noisy).stands_out
 
 
+def test_the_floor_of_a_comparison_is_that_of_cells_of_its_size():
+    base, slower = [1.0, 1.02, 1.0], [1.2, 1.21, 1.19]
+    short = [0.0014, 0.0015, 0.0126]
+    found = effect(base, slower, [base, slower, short])
+    assert found.stands_out
+    assert found.floor == pytest.approx(0.01 * 1.2)
+    # Where there are none of that size, any is better than to know nothing.
+    assert not effect([1.0], [1.2], [short]).stands_out
+
+
 def test_single_readings_stand_out_only_where_nothing_ever_varies():
     assert effect([100], [200], [[5, 5], [7, 7]]).stands_out
     assert not effect([100], [200], [[5, 5.5]]).stands_out

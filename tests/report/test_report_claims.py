@@ -165,7 +165,8 @@ def test_times_are_told_with_the_shift_between_them_and_what_its_interval_covers
     )
     assert made.sentence.replace(HARD, " ") == (
         "42.0 ms (40.0 to 44.0) and 12.0 ms (10.0 to 14.0), 3.50 times. "
-        "The shift between them is 30.0 ms (27.0 to 33.0), an interval of 96.8 %."
+        "The shift between them is 30.0 ms (27.0 to 33.0), an interval of 96.8 %; "
+        "the noise floor 8.75 ms; Cliff's delta 1.00."
     )
 
 
@@ -177,6 +178,29 @@ def test_a_shift_within_the_noise_is_said_to_be_none(make):
     )
     assert "which is no difference" in made.sentence
     assert "shift between them is 0" in made.sentence
+
+
+def test_medians_and_shift_that_point_to_opposite_sides_are_no_difference(make):
+    # As three readings of a noisy machine were: the medians say faster, the shift slower.
+    more, less = ([{"wall_seconds": one} for one in some] for some in ((0.4, 0.5, 0.9), (0.05, 0.51, 0.52)))
+    results = make((1, *less), (2, *more), measure="timed", conditions={})
+    made = claims.times_as_much(
+        results, "wall_seconds", "timed", "{more}, {less}, {ratio}.", more={"k": 2}, less={"k": 1}
+    )
+    assert (
+        "which is no difference, for the medians and the shift between them tell opposite ones"
+        in made.sentence
+    )
+    assert "0.76 to 2.67 times" in made.sentence
+    assert "0.98 times" not in made.sentence
+
+
+def test_of_single_readings_no_difference_in_time_is_stated(make):
+    results = make((1, {"wall_seconds": 0.1}), (2, {"wall_seconds": 0.2}), measure="timed", conditions={})
+    made = claims.times_as_much(
+        results, "wall_seconds", "timed", "{more}, {less}, {ratio}.", more={"k": 2}, less={"k": 1}
+    )
+    assert "which a single reading does not tell from noise: 2.00 times" in made.sentence
 
 
 def test_resident_peaks_closer_than_the_bound_of_the_high_water_mark_are_no_difference(make):

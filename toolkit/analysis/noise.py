@@ -16,6 +16,9 @@ __all__ = ["Effect", "Floor", "cliffs_delta", "effect", "noise_floor", "resoluti
 
 #: Readings of the resident set at an event: a page of the kernel's count, a page of the interpreter's own objects.
 READING_ERROR_PAGES = 2
+#: A short cell has more noise in percent than a long one: the floor is that of cells whose medians lie within this
+#: factor of the larger one of the two that are compared, where there are any.
+_COMPARABLE_FACTOR = 4
 #: Where a trial does not tell.
 _USUAL_PAGE_BYTES = 4096
 
@@ -96,14 +99,23 @@ def effect(
         Readings of the replicates of two cells, in one unit.
     alike : iterable of sequences of float
         Readings of the replicates of cells of the same run, in the order in which they ran: what the noise floor
-        is measured on. It is scaled to the larger of the two medians, but for that of cells around 0.
+        is measured on. It is scaled to the larger of the two medians, and taken of cells of comparable size; that of
+        cells around 0 is neither.
     off_by : float
         How far a reading may be off, in the same unit.
     """
-    found = noise_floor(alike)
     scale = max(abs(float(np.median(base))), abs(float(np.median(new))))
+    found = noise_floor(_comparable(alike, scale))
     floor = None if found is None else found.at(scale)
     return Effect(shift(base, new), cliffs_delta(base, new), floor, off_by)
+
+
+def _comparable(alike: Iterable[Sequence[float]], scale: float) -> list[Sequence[float]]:
+    several = [(abs(float(np.median(one))), one) for one in alike if len(one) > 1]
+    least, most = scale / _COMPARABLE_FACTOR, scale * _COMPARABLE_FACTOR
+    if not any(least <= size <= most for size, _ in several):
+        return [one for _, one in several]
+    return [one for size, one in several if not size or least <= size <= most]
 
 
 def resolution(metric: str, rows: Iterable[Row]) -> float:

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 from toolkit.analysis import statistics
 from toolkit.analysis.comparison import compare
-from toolkit.analysis.noise import effect, resolution
+from toolkit.analysis.noise import Effect, effect, resolution
 from toolkit.analysis.observing import Twin
 from toolkit.analysis.results import Cell, Results
 from toolkit.analysis.statistics import Estimate
-from toolkit.report import Finding
+from toolkit.report import Finding, Unit
 from toolkit.report.observers import remark
 from toolkit.report.units import estimate_text, number, text, unit_of, words_of
 from toolkit.trials import Level
@@ -75,8 +75,9 @@ def times_as_much(
     """Say what a metric is in two cells, and how many times as much it is in the first.
 
     Where the two do not differ by more than replicates of one cell do, or by more than a reading may be off on the
-    host that took it, that is said before the ratio. Of times,
-    which differ from replicate to replicate, the shift from one cell to the other is told as well.
+    host that took it, that is said before the ratio. Of times, which differ from replicate to replicate, the shift
+    from one cell to the other is told as well, with the noise floor and the size of the effect; where they are not
+    told apart, between which ratios that interval lies is told in place of one ratio.
 
     Parameters
     ----------
@@ -105,18 +106,44 @@ def times_as_much(
         max(resolution(metric, results.trials(measure, {**some, **levels})) for some in (more, less)),
     )
     ratio = f"{number(first.median / second.median)} times"
-    if not differs.resolved:
-        off = text(differs.resolution, unit)
-        ratio = f"which is no difference, for a reading may be off by {off}: {ratio}"
-    elif differs.floor is not None and not differs.stands_out:
-        ratio = "which is no difference, for replicates of one cell lie as far apart:" + f" {ratio}"
-    told = sentence.format(more=estimate_text(first, unit), less=estimate_text(second, unit), ratio=ratio)
+    why = _no_difference(differs, first.median - second.median, unit)
+    if why and unit == "seconds":
+        ratio = _between(differs.shift, second.median) or ratio
+    told = sentence.format(
+        more=estimate_text(first, unit), less=estimate_text(second, unit), ratio=f"{why}{ratio}"
+    )
     if unit == "seconds" and differs.shift.coverage is not None:
         covers = text(100 * differs.shift.coverage, "percent")
-        told += f" The shift between them is {estimate_text(differs.shift, unit)}, an interval of {covers}."
+        floor = f"; the noise floor {text(differs.floor, unit)}" if differs.floor is not None else ""
+        told += (
+            f" The shift between them is {estimate_text(differs.shift, unit)}, an interval of {covers}{floor}; "
+            f"Cliff's delta {number(differs.delta)}."
+        )
     made = Finding(sentence=told)
     both = (results.cells(metric, measure, (), {**some, **levels}) for some in (more, less))
     return _labelled(made, itertools.chain(*both))
+
+
+def _no_difference(differs: Effect, of_medians: float, unit: Unit) -> str:
+    """Return why a difference may not be stated, as words before the ratio; "" where it may."""
+    if not differs.resolved:
+        off = text(differs.resolution, unit)
+        return f"which is no difference, for a reading may be off by {off}: "
+    if unit == "seconds" and differs.shift.low is None:
+        return "which a single reading does not tell from noise: "
+    if differs.floor is None or (differs.stands_out and of_medians * differs.shift.median > 0):
+        return ""
+    if of_medians * differs.shift.median < 0:
+        return "which is no difference, for the medians and the shift between them tell opposite ones: "
+    return "which is no difference, for replicates of one cell lie as far apart: "
+
+
+def _between(shift: Estimate, base: float) -> str:
+    """Return between which ratios to `base` the interval of a shift lies; "" where it has none."""
+    if shift.low is None or shift.high is None:
+        return ""
+    low, high = (number(max(0.0, 1 + end / base)) for end in (shift.low, shift.high))
+    return f"{low} to {high} times"
 
 
 def at_most(results: Results, metric: str, measure: str, what: str, limit: float, **levels: Level) -> Finding:
