@@ -5,10 +5,10 @@ resident set against what must be resident; the error is the peak that a tool te
 probes of this toolkit are "resident" and "traced"; the resident one reads when the workload asks it to (the event
 error) and, for what comes and goes between, by the kernel's high-water mark.
 
-The spike of 200 MB lives for 2 ms once it is filled. The workload asks for a reading inside it, as each operation of
-the core does by itself; of the unobserved spike the resident probe has the kernel's high-water mark alone. What memory_profiler sees of it hangs on where its polls fall:
-it meets 8 spikes, which begin at times all over its longest interval, and its reading is the median. "sampled" is
-memory_profiler as it polls a trial from outside.
+The spike of 200 MB lives for 2 ms once it is filled. The workload asks for a reading inside it, as each operation
+of the core does by itself; of the spike between events the resident probe has the kernel's high-water mark alone.
+What memory_profiler sees of it hangs on where its polls fall: it meets 8 spikes, which begin at times all over its
+longest interval, and its reading is the median. "sampled" is memory_profiler as it polls a trial from outside.
 
 Every tool runs inside a trial, whose own resident probe shows what the tool adds to the peak; at "none" it is
 alone. Scalene cannot begin inside a running process: the trial starts the case as a child, under "python -m scalene
@@ -100,7 +100,7 @@ CASES = {
     "touched": touched,
     "untouched": untouched,
     "2 ms spike": spike,
-    "unobserved spike": unobserved,
+    "spike between events": unobserved,
     "many small": many_small,
     "all but the last freed": all_but_last,
     "view of a base": view,
@@ -316,7 +316,7 @@ def workload(trial, *, case, tool, nbytes):
 
 def where(cell):
     # To the others it is the same spike: none of them is told when to read.
-    return cell["case"] != "unobserved spike" or cell["tool"] == "resident"
+    return cell["case"] != "spike between events" or cell["tool"] == "resident"
 
 
 def predict(cell, interpreter):
@@ -387,25 +387,26 @@ def findings(results):
         for metric in ("true_bytes", "error_bytes")
     )
     own, unseen = (
-        median("error_bytes", case=case, tool="resident") for case in ("2 ms spike", "unobserved spike")
+        median("error_bytes", case=case, tool="resident") for case in ("2 ms spike", "spike between events")
     )
-    bound = median("hwm_error_bytes", case="unobserved spike", tool="resident")
+    bound = median("hwm_error_bytes", case="spike between events", tool="resident")
     if own is not None and unseen is not None and missed is not None:
         yield Finding(
-            sentence=f"On a spike of {text(true, 'bytes')} that lives for 2 ms our peak is off by {signed(own)} where "
-            "an operation of the core or trial.observe() falls into it, and where none does by "
-            f"{signed(unseen)}, of the {text(bound, 'bytes')} that the kernel's high-water mark may be off on this "
+            sentence=f"On a spike of {text(true, 'bytes')} that lives for 2 ms our peak is off by {signed(own)} "
+            "where an operation of the core or trial.observe() falls into it, and where none does by "
+            f"{signed(unseen)}, of {text(bound, 'bytes')} that the kernel's high-water mark may be off on this "
             f"host; memory_profiler at its usual 0.1 s by {signed(missed)}, {abs(missed) / true:.0%} of it."
         )
     unseen_errors = results.readings(
-        "error_bytes", "resident", case="unobserved spike", tool="resident", **largest
+        "error_bytes", "resident", case="spike between events", tool="resident", **largest
     )
     if unseen_errors:
         worst = max(unseen_errors, key=abs)
         yield Finding(
-            sentence=f"unobserved spike: our resident peak, which is the high-water mark, is off by {signed(worst)}.",
+            sentence="spike between events: our resident peak, which is the kernel's high-water mark, is off by "
+            f"{signed(worst)}.",
             status="confirmed" if abs(worst) <= bound else "deviates",
-            figure="error of our resident peak, unobserved spike",
+            figure="error of our resident peak, spike between events",
             expected=f"at most {text(bound, 'bytes')}, the bound of the high-water mark on this host",
             measured=signed(worst),
         )
@@ -485,7 +486,7 @@ EXPERIMENT = Experiment(
     replicates={"resident": 1},
     profiles={
         "smoke": {
-            "case": ["touched", "untouched", "2 ms spike", "unobserved spike"],
+            "case": ["touched", "untouched", "2 ms spike", "spike between events"],
             "tool": ["none", "resident", "traced", "memory_profiler 0.1 s", "memray", "Scalene"],
         },
         "full": {"replicates": {"resident": 5}},

@@ -170,7 +170,7 @@ def check_probe_calibration(cell):
         assert abs(cell("resident", "event_error_bytes", **ours)) <= PAGE_BYTES
         high_water = abs(cell("resident", "high_water_error_bytes", **ours))
         assert high_water <= HIGH_WATER_ERROR_BYTES
-    unobserved = {"case": "unobserved spike", "tool": "resident"}
+    unobserved = {"case": "spike between events", "tool": "resident"}
     bound = cell("resident", "hwm_error_bytes", **unobserved)
     assert abs(cell("resident", "error_bytes", **unobserved)) <= bound
     assert cell("resident", "event_reading_bytes", **unobserved) <= bound

@@ -180,6 +180,11 @@ def test_what_was_resident_before_was_not_held_by_the_workload():
     assert retained.beyond_bytes == 92 << 10
 
 
+def test_pages_of_before_that_an_allocator_gave_back_meanwhile_are_no_untouched_ones():
+    nothing = dict.fromkeys((*READINGS["traced"], *READINGS["resident"]), 0)
+    assert verdicts(**{**nothing, **dict.fromkeys(READINGS["resident"], -(4 << 20))}) == ()
+
+
 def test_what_stays_after_the_release_call_is_told_but_not_what_is_traced():
     nothing = dict.fromkeys((*READINGS["traced"], *READINGS["resident"]), 0)
     stays = {**nothing, "collected_rss_bytes": 12 << 20, "trimmed_rss_bytes": 10 << 20}

@@ -66,7 +66,8 @@ def test_a_sound_run_is_told_to_be_one(results: Path) -> None:
         "included.": "confirmed",
         "None of 4 trials failed.": "confirmed",
         "No trial was tried twice.": "confirmed",
-        "Equal trials differ by up to 9.52 %, in the time of loop: no smaller difference there is one.": "observed",
+        "Equal trials differ by up to 9.52 %, in the time of loop: no smaller difference between such cells is "
+        "one.": "observed",
         "All trials ran on one machine with one set-up.": "confirmed",
     }
     ((experiment, measure, quantity, cells, readings, percent),) = rows(results, "Noise floor")

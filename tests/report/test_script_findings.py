@@ -41,6 +41,35 @@ def test_what_an_allocator_keeps_after_its_own_release_call_is_told(findings_of)
     assert sentence.endswith("after its own release call there stay 10.0 MiB with mimalloc.")
 
 
+@pytest.mark.parametrize("noisy", [False, True])
+def test_policies_are_ranked_by_what_stands_out_of_the_noise(findings_of, noisy):
+    def cell(references, gc, peak, *times):
+        factors = {"references": references, "gc": gc, "python": "3.11"}
+        told = {"python": "3.11.7"}
+        yield factors, "resident", ({"peak_rss_bytes": peak * S}, told)
+        yield factors, "traced", ({"end_traced_bytes": 0}, told)
+        seconds = ({"wall_seconds": one, "gc_pause_total_seconds": 0.0} for one in times)
+        yield factors, "timed", *((metrics, told) for metrics in seconds)
+
+    slow = (0.5, 0.9, 0.7) if noisy else (0.7, 0.701, 0.702)
+    cells = [
+        *cell("weak", "default", 8, 0.3, 0.31, 0.32),
+        *cell("strong", "every=10", 44, *slow),
+        *cell("strong", "threshold=100", 60, 0.6, 0.601, 0.602),
+        *cell("strong", "default", 400, 0.65, 0.651, 0.652),
+    ]
+    told = findings_of("gc_policy", cells, {"n": 100_000, "iterations": 300})
+    (sentence,) = (one for one in told if "beaten by no other beyond noise" in one)
+    if noisy:
+        assert "strong references every=10 is beaten by no other" in sentence
+        assert "No two of their times are told apart (noise floor" in sentence
+    else:
+        assert "strong references every=10, threshold=100 are beaten by no other" in sentence
+        assert "3 of 3 pairs of their times are told apart" in sentence
+        assert "threshold=100 the farthest before every=10: by 100 ms (" in sentence
+        assert "Cliff's delta 1.00" in sentence
+
+
 def test_of_the_models_of_the_policies_the_worst_is_named_too(findings_of):
     def cell(references, gc, peak, predicted, exact):
         conditions = {"python": "3.11.7", "prediction_array_bytes": S, "prediction_exact": exact}

@@ -99,7 +99,9 @@ def verdicts(
     # What Python allocates beside arrays may be resident as well, but need not: it may lie in the reserve.
     objects = (cleared_traced_total_bytes or 0) - cleared_traced_bytes
     # Traced and resident trials are two: the collector may have left one of them more garbage than the other.
-    untouched = (end_traced_bytes - garbage) - (end_rss_bytes - (dropped_rss_bytes - collected_rss_bytes))
+    resident = end_rss_bytes - (dropped_rss_bytes - collected_rss_bytes)
+    # An allocator may have given back pages of before meanwhile: nothing of the workload is missing there.
+    untouched = (end_traced_bytes - garbage) - max(0, resident)
     known = math.ceil((1 + _OVERHEAD) * (collected_traced_bytes + max(0, objects)))
     after_release = still_resident - known if cleared_traced_total_bytes is not None else 0
     held: dict[Kind, int] = {

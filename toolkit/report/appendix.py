@@ -71,8 +71,8 @@ GLOSSARY = (
     ),
     (
         "verdict",
-        "why bytes are still held: leak, garbage awaiting collection, cache, retained by the allocator, "
-        "untouched pages",
+        "why bytes are still held: garbage awaiting collection, frozen garbage, cache, leak, memory that no array "
+        "owns, retained by the allocator, retained after release, untouched pages",
     ),
     ("store", "the one database file of results"),
     ("report", "what people read: a pure function of the store"),

@@ -113,4 +113,4 @@ def latency(results: Results, *, iterations: int, **levels: Level) -> Finding:
         if told.waiting_count
         else "none still waits at the end"
     )
-    return Finding(sentence=f"With {levels_text({**levels, 'iterations': iterations})} {freed}; {waiting}.")
+    return Finding(sentence=f"With {levels_text({**levels, 'iterations': iterations})}, {freed}; {waiting}.")

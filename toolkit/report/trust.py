@@ -129,7 +129,7 @@ def _wavering(noise: Sequence[tuple[Value, ...]]) -> Finding:
     experiment, _, quantity, _, _, most = max(floors, key=lambda row: float(str(row[-1])))
     return Finding(
         sentence=f"Equal trials differ by up to {number(float(str(most)))} %, in the {quantity} of {experiment}: "
-        "no smaller difference there is one."
+        "no smaller difference between such cells is one."
     )
 
 

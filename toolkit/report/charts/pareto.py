@@ -77,6 +77,8 @@ def pareto(
     how = " A point is the median of a cell; the lines through it span the intervals. Less is better in both."
     if len(_chosen(points)) > 1:
         how += " The dashed line joins the cells that no other one beats in both."
+    if len(points) > 1:
+        how += " Which beats which goes by medians: cells whose intervals overlap are not told apart."
     if any(point.is_reference for point in points):
         how += " The star and its lines are no choice among the others: they are held against it."
     cells = (cell for cost in (across, up) for cell in results.cells(*cost, by, where))
