@@ -180,7 +180,7 @@ def verdicts(results, n, python):
 def fastest_and_slowest(results, python):
     from toolkit.analysis.noise import effect
     from toolkit.report import Finding
-    from toolkit.report.units import estimate_text
+    from toolkit.report.units import estimate_text, number, text
 
     weak = {"references": "weak", "python": python}
     cells = results.cells("wall_seconds", "timed", ["malloc"], weak)
@@ -196,7 +196,10 @@ def fastest_and_slowest(results, python):
     if differs.shift.low is None:
         judged = "without replicates there is no interval, which tells nothing of the allocators."
     elif differs.stands_out:
-        judged = f"the shift between them, {estimate_text(differs.shift, 'seconds')}, is more than noise."
+        judged = (
+            f"the shift between them, {estimate_text(differs.shift, 'seconds')}, is more than noise (noise floor "
+            f"{text(differs.floor, 'seconds')}, Cliff's delta {number(differs.delta)})."
+        )
     else:
         judged = "replicates of one cell lie as far apart, which tells nothing of the allocators."
     yield Finding(

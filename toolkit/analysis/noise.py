@@ -99,8 +99,8 @@ def effect(
         Readings of the replicates of two cells, in one unit.
     alike : iterable of sequences of float
         Readings of the replicates of cells of the same run, in the order in which they ran: what the noise floor
-        is measured on. It is scaled to the larger of the two medians, and taken of cells of comparable size; that of
-        cells around 0 is neither.
+        is measured on. It is scaled to the larger of the two medians, and taken of cells of comparable size; that
+        of cells around 0 is neither.
     off_by : float
         How far a reading may be off, in the same unit.
     """
