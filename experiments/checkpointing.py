@@ -68,7 +68,7 @@ def figures(results):
         where=largest,
         reference=plain,
         name="pareto",
-        title="Memory against steps that are evaluated: few kept states, many evaluations",
+        title="Memory against steps that are evaluated",
         caption=f"A chain of {largest['k']} squares.",
     )
     yield pareto(
@@ -79,7 +79,7 @@ def figures(results):
         where=largest,
         reference=plain,
         name="pareto_time",
-        title="Memory against time: evaluating again costs less than it seems where memory is slow",
+        title="Memory against time",
         caption=f"A chain of {largest['k']} squares.",
     )
     yield bars(

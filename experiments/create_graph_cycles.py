@@ -53,7 +53,7 @@ def figures(results):
         by=["way"],
         where=largest,
         name="rounds",
-        title="A recorded pass keeps its arrays through grad, round after round",
+        title="The traced peak over the rounds",
     )
     yield bars(
         results,
@@ -62,7 +62,7 @@ def figures(results):
         by=["way"],
         where=largest,
         name="end",
-        title="What is left: cleargrad opens the cycle, and gradients closes none",
+        title="What is left when the rounds have ended, and what it waits for",
     )
 
 
