@@ -1,6 +1,8 @@
 """A file is opened only when it is a store: everything else gets one line."""
 
+import os
 import sqlite3
+import struct
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -28,6 +30,32 @@ def made_of(content: bytes) -> Callable[[Path], None]:
     return make
 
 
+def with_fifo(ending: str) -> Callable[[Path], None]:
+    def make(path: Path) -> None:
+        companion = path.with_name(path.name + ending)
+        companion.unlink(missing_ok=True)
+        os.mkfifo(companion)
+
+    return make
+
+
+def with_journal_of_another(path: Path) -> None:
+    """Add a journal that SQLite would take back, and then delete the file that it names."""
+    path.with_name(f"{path.name}.precious").write_text("kept")
+    page = path.read_bytes()[:4096]
+    nonce = 7
+    check = (nonce + sum(page[place] for place in range(4096 - 200, 0, -200))) & 0xFFFFFFFF
+    magic = bytes.fromhex("d9d505f920a163d7")
+    pages = path.stat().st_size // 4096
+    journal = (magic + struct.pack(">IIIII", 1, nonce, pages, 512, 4096)).ljust(512, b"\0")
+    journal += struct.pack(">I", 1) + page + struct.pack(">I", check)
+    name = str(path.with_name(f"{path.name}.precious")).encode()
+    journal += (
+        struct.pack(">I", 0x40000000 // 4096 + 1) + name + struct.pack(">II", len(name), sum(name)) + magic
+    )
+    path.with_name(f"{path.name}-journal").write_bytes(journal)
+
+
 def in_place_of(path: Path) -> None:
     path.unlink()
     path.mkdir()
@@ -45,6 +73,10 @@ def in_place_of(path: Path) -> None:
         (changed("PRAGMA user_version = 3"), "is of version 3, and this toolkit knows version 2: update"),
         (changed("PRAGMA user_version = 0"), "does not have the tables of a store of version 2"),
         (changed("PRAGMA application_id = 1"), "is a database of another program"),
+        (with_fifo("-journal"), "is no ordinary file"),
+        (with_fifo("-wal"), "is no ordinary file"),
+        (with_fifo(".lock"), "is no ordinary file"),
+        (with_journal_of_another, "it names another file"),
         (changed("DROP TABLE series"), "does not have the tables"),
         (changed("ALTER TABLE trial ADD COLUMN host TEXT"), "does not have the tables"),
         (changed("CREATE TABLE other (x)"), "does not have the tables"),

@@ -13,7 +13,13 @@ from hypothesis import strategies as st
 from toolkit.trials import result
 from toolkit.trials.result import BadResult, pack_result, read_result, write_result
 
-CONTENT = {"metrics": {"peak_rss_bytes": 2**62, "wall_seconds": 0.1}, "words": "메모리 \ud800", "none": None}
+CONTENT = {
+    "metrics": {"peak_rss_bytes": 2**62, "wall_seconds": 0.1},
+    "series": {"event_rss_bytes": [1, 2]},
+    "conditions": {"words": "메모리 \ud800", "exact_probe": True},
+    "began": 1.0,
+    "ended": 2.0,
+}
 
 
 @pytest.fixture
@@ -91,5 +97,53 @@ def test_an_earlier_result_stays_until_the_next_is_whole(written, monkeypatch):
 def test_garbage_is_bad(tmp_path_factory, garbage):
     path = tmp_path_factory.mktemp("garbage") / "result"
     path.write_bytes(garbage)
+    with pytest.raises(BadResult):
+        read_result(path)
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"metrics": {}},
+        {**CONTENT, "began": None},
+        {**CONTENT, "metrics": {"peak_rss_bytes": 0.5}},
+        {**CONTENT, "metrics": {"sum_value": 2**80}},
+        {**CONTENT, "series": {"event_rss_bytes": {"0": 1}}},
+        {**CONTENT, "series": {"event_rss_bytes": ["much"]}},
+        {**CONTENT, "conditions": {"python": ["3.11"]}},
+        {"failure": "MemoryError"},
+        {"failure": 1, "message": ""},
+    ],
+)
+def test_a_frame_that_holds_no_result_of_a_trial_is_bad(path, forged):
+    write_result(path, pack_result(forged))
+    with pytest.raises(BadResult, match="is not one of a trial"):
+        read_result(path)
+
+
+@pytest.mark.parametrize("body", [b"[]", b"7", b"{", b"\xff", b'{"began": NaN}', b"[" * 100_000])
+def test_a_frame_of_anything_but_a_json_object_is_bad(path, body):
+    frame = struct.pack(">16sQ32s", b"toolkit result 1", len(body), hashlib.sha256(body).digest())
+    path.write_bytes(frame + body)
+    with pytest.raises(BadResult, match="is no JSON"):
+        read_result(path)
+
+
+def place_fifo(path):
+    os.mkfifo(path)
+
+
+def place_link(path):
+    path.symlink_to("/dev/zero")
+
+
+def place_hole(path):
+    with path.open("wb") as file:
+        file.truncate(8 << 30)
+
+
+@pytest.mark.parametrize("place", [place_fifo, place_link, place_hole, os.mkdir])
+def test_what_a_trial_puts_in_the_place_of_a_result_is_not_waited_for(path, place):
+    place(path)
     with pytest.raises(BadResult):
         read_result(path)

@@ -36,6 +36,11 @@ _MAGIC = b"SQLite format 3\0"
 _JOURNAL, _USER_VERSION, _APPLICATION_ID, _HEADER_BYTES = slice(18, 20), slice(60, 64), slice(68, 72), 100
 _WRITE_AHEAD = b"\2\2"
 
+#: What SQLite may look for beside a file, and the lock of a run.
+_COMPANIONS = ("-journal", "-wal", "-shm", ".lock")
+#: The last bytes of a journal that names a second one, which SQLite deletes with it; ours never do.
+_NAMES_ANOTHER = bytes.fromhex("d9d505f920a163d7")
+
 #: A scan takes some 25 steps of SQLite for a row of hundreds of bytes, and a row has no fewer than 50.
 _STEPS_PER_BYTE, _STEPS_AT_LEAST, _STEPS_AT_ONCE = 1, 2_000_000, 10_000
 
@@ -58,6 +63,7 @@ def version_of(path: Path) -> int | None:
     """
     if path.exists() and not path.is_file() and not path.is_dir():
         raise BadStore(f"{path} is no ordinary file")
+    _check_companions(path)
     with open(path, "rb") as file:
         header = file.read(_HEADER_BYTES)
     if not header:
@@ -72,6 +78,22 @@ def version_of(path: Path) -> int | None:
             f"{path} is of version {version}, and this toolkit knows version {schema.VERSION}: update the toolkit"
         )
     return version
+
+
+def _check_companions(path: Path) -> None:
+    """Refuse what would make SQLite wait for ever, or reach for files elsewhere, before it is asked anything."""
+    for ending in _COMPANIONS:
+        companion = path.with_name(f"{path.name}{ending}")
+        if not os.path.lexists(companion):
+            continue
+        if companion.is_symlink() or not companion.is_file():
+            raise BadStore(f"{companion} is no ordinary file")
+    journal = path.with_name(f"{path.name}-journal")
+    if journal.exists() and journal.stat().st_size >= len(_NAMES_ANOTHER):
+        with open(journal, "rb") as file:
+            file.seek(-len(_NAMES_ANOTHER), os.SEEK_END)
+            if file.read() == _NAMES_ANOTHER:
+                raise BadStore(f"{journal} is not of a store: it names another file")
 
 
 def refuse_foreign(path: Path) -> None:

@@ -113,6 +113,8 @@ def _of_its_own(ending: Ending, result: Path) -> tuple[Status, str, dict[str, An
 
 
 def _fill(path: Path) -> None:
+    # A trial may have taken the folder away.
+    path.parent.mkdir(exist_ok=True)
     path.write_bytes(bytes(_ROOM_BYTES))
 
 
