@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from concurrent.futures import Future
+from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
 from textwrap import dedent
@@ -20,8 +21,9 @@ import toolkit
 from toolkit import cli
 from toolkit.planning import load_experiment, plan
 from toolkit.store.read import read_store
-from toolkit.trials import ExecutorLost, ExecutorUnusable, cluster
+from toolkit.trials import ExecutorLost, ExecutorUnusable, Outcome, cluster
 from toolkit.trials.executors import opened
+from toolkit.trials.result import pack_result
 from toolkit.trials.supervisor import supervise
 
 PACKAGE = Path(toolkit.__file__).parent
@@ -454,6 +456,36 @@ def test_a_trial_without_an_answer_is_given_up(own_machines, trials_of, tmp_path
     (trial,) = trials_of(1)
     _, ((_, outcome),) = run_on(own_machines.address, [replace(trial, deadline_seconds=30.0)])
     assert (outcome.status, outcome.exit_code) == ("worker-lost", None)
+
+
+@pytest.fixture
+def unconnected():
+    return cluster.Cluster("tcp://127.0.0.1:9")
+
+
+def answered(status):
+    future = Future()
+    outcome = Outcome(status=status, exit_code=-9, started_at=1.0, elapsed_seconds=1.0)
+    future.set_result(pack_result({"outcome": asdict(outcome)}))
+    return future
+
+
+def test_a_trial_that_waits_to_be_tried_again_is_not_overdue_and_counts_anew(
+    unconnected, trials_of, monkeypatch
+):
+    monkeypatch.setattr(cluster, "_GRACE_SECONDS", -1e9)
+    (trial,) = trials_of(1)
+    unconnected._note((0.0, (trial.key, "here")))
+    waiting = {Future(): trial}
+    # A worker that is gone owes no answer: the scheduler has the trial wait for another one.
+    assert list(unconnected._given_up(waiting, ["elsewhere"])) == [] and waiting
+    unconnected._note((0.0, (trial.key, "elsewhere")))
+    assert unconnected._outcome(trial, answered("killed")).conditions["attempts"] == 2
+    assert list(unconnected._given_up(waiting, ["here", "elsewhere"])) == [] and waiting
+    unconnected._note((0.0, (trial.key, "here")))
+    ((given_up, outcome),) = unconnected._given_up(waiting, ["here"])
+    assert (given_up, outcome.status, outcome.conditions["attempts"]) == (trial, "worker-lost", 1)
+    assert not waiting and not unconnected._begun
 
 
 TLS = """

@@ -3,8 +3,8 @@
 import logging
 import time
 import uuid
-from collections import Counter
-from collections.abc import Generator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Generator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
 from contextlib import suppress
 from dataclasses import replace
@@ -60,8 +60,8 @@ class Cluster:
         self.facts: Mapping[str, Any] = {}
         self._run = uuid.uuid4().hex
         self._kind: dict[str, Any] | None = None
-        self._begun: Counter[str] = Counter()
-        self._began_at: dict[str, float] = {}
+        #: On which workers each trial that is on its way has begun, and when, by key.
+        self._begun: defaultdict[str, list[tuple[str, float]]] = defaultdict(list)
 
     def __enter__(self) -> "Cluster":
         # Of a lost connection it tells on many lines, and this module on one.
@@ -110,7 +110,7 @@ class Cluster:
         try:
             while True:
                 # Enough that no worker waits for the next: a million orders would fill the scheduler's memory.
-                for trial in islice(waiting, max(0, 2 * workers - len(running))):
+                for trial in islice(waiting, max(0, 2 * len(workers) - len(running))):
                     order = pack_order(self._run, trial, self._kind)
                     running[executor.submit(_answer, self._run, trial.key, order)] = trial
                 if not running:
@@ -118,8 +118,8 @@ class Cluster:
                 for future in wait(running, _LOOK_SECONDS, FIRST_COMPLETED).done:
                     yield running[future], self._outcome(running.pop(future), future)
                 if time.monotonic() - looked > _LOOK_SECONDS:
-                    yield from self._given_up(running)
                     workers, looked = self._await_workers(), time.monotonic()
+                    yield from self._given_up(running, workers)
         finally:
             if running:
                 self._drop(executor)
@@ -135,27 +135,34 @@ class Cluster:
             raise ExecutorLost(f"the scheduler at {self._address} is lost") from None
         except Exception as problem:
             raise ExecutorLost(f"{self._address} cannot run trials: {_first_line(problem)}") from problem
-        return replace(outcome, conditions={**outcome.conditions, "attempts": max(1, self._begun[trial.key])})
+        begun = self._begun.pop(trial.key, [])
+        return replace(outcome, conditions={**outcome.conditions, "attempts": max(1, len(begun))})
 
     def _lost(self, trial: Trial, message: str) -> Outcome:
-        began_at = self._began_at.get(trial.key, time.time())
+        # Forgotten, as of a trial that ended: it may be tried again, and a grid may have a million.
+        begun = self._begun.pop(trial.key, [])
+        _, began_at = begun[-1] if begun else ("", time.time())
         return Outcome(
             status="worker-lost",
             exit_code=None,
             message=message,
-            conditions={"attempts": max(1, self._begun[trial.key])},
+            conditions={"attempts": max(1, len(begun))},
             started_at=began_at,
             elapsed_seconds=time.time() - began_at,
         )
 
     def _given_up(
-        self, running: dict["Future[bytes]", Trial]
+        self, running: dict["Future[bytes]", Trial], workers: Collection[str]
     ) -> Generator[tuple[Trial, Outcome], None, None]:
-        """Yield the trials whose hosts should have answered long ago."""
+        """Yield the trials whose hosts should have answered long ago.
+
+        One whose worker is no longer there waits for another worker: nobody owes an answer.
+        """
         now = time.time()
         for future, trial in list(running.items()):
-            began_at = self._began_at.get(trial.key, now)
-            if not future.done() and now - began_at > trial.deadline_seconds + _GRACE_SECONDS:
+            worker, began_at = self._begun[trial.key][-1] if trial.key in self._begun else ("", now)
+            is_overdue = worker in workers and now - began_at > trial.deadline_seconds + _GRACE_SECONDS
+            if is_overdue and not future.done():
                 future.cancel()
                 del running[future]
                 yield trial, self._lost(trial, "its worker did not answer, long after its deadline")
@@ -184,8 +191,8 @@ class Cluster:
                 known = self._client.scheduler_info(n_workers=-1).get("workers", {})
         return [address for address, worker in known.items() if worker["resources"].get(_RESOURCE, 0) >= 1]
 
-    def _await_workers(self) -> int:
-        """Wait until there is a worker, but not for ever as the scheduler would, and return how many there are."""
+    def _await_workers(self) -> list[str]:
+        """Wait until there is a worker, but not for ever as the scheduler would; return the addresses of all."""
         until = time.monotonic() + _PATIENCE_SECONDS
         while not (workers := self._workers()):
             if not self._is_connected():
@@ -196,21 +203,21 @@ class Cluster:
                     "--nworkers 1 --nthreads 1 --resources trial=1 --memory-limit 0"
                 )
             time.sleep(_LOOK_SECONDS / 10)
-        return len(workers)
+        return workers
 
     def _is_connected(self) -> bool:
         return bool(self._client.status == "running")
 
-    def _note(self, event: tuple[float, str]) -> None:
+    def _note(self, event: tuple[float, tuple[str, str]]) -> None:
         """Note that a trial has begun: a second time where the first worker was lost."""
-        _, key = event
-        self._begun[key] += 1
-        self._began_at[key] = time.time()
+        _, (key, worker) = event
+        self._begun[key].append((worker, time.time()))
 
 
 def _answer(run: str, key: str, order: bytes) -> bytes:
     """Do on a worker what is asked, and let the run know when it begins."""
-    return answer(order, partial(distributed.get_worker().log_event, run, key))
+    worker = distributed.get_worker()
+    return answer(order, partial(worker.log_event, run, (key, worker.address)))
 
 
 def _has_certificates() -> bool:
