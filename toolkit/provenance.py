@@ -8,10 +8,7 @@ from typing import Any
 from toolkit import __version__
 from toolkit.trials.host import host_facts
 
-__all__ = ["OF_THE_INTERPRETER", "describe"]
-
-#: Those of `MUST_AGREE` that say nothing of a trial whose levels name an interpreter.
-OF_THE_INTERPRETER = ("python", "numpy")
+__all__ = ["describe"]
 
 _ROOT = Path(__file__).resolve().parents[1]
 

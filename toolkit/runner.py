@@ -12,7 +12,7 @@ from typing import Any
 from toolkit.experiment import Experiment
 from toolkit.limits import limited, refuse_what_cannot_fit
 from toolkit.planning import UsageError, plan, skipped_levels
-from toolkit.provenance import OF_THE_INTERPRETER, describe
+from toolkit.provenance import describe
 from toolkit.store import Contents, Row
 from toolkit.store.read import read_store
 from toolkit.theory import check_predictions, with_prediction
@@ -22,7 +22,7 @@ from toolkit.trials.retrying import may_try_again
 try:
     from toolkit.store.write import Writer
     from toolkit.trials.executors import Executor, opened
-    from toolkit.trials.host import MUST_AGREE
+    from toolkit.trials.host import MUST_AGREE, OF_THE_INTERPRETER
 except ModuleNotFoundError as problem:
     if problem.name != "fcntl":
         raise

@@ -2,10 +2,12 @@
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from toolkit.report import attempts
 from toolkit.report.build import document, write_report
 from toolkit.report.names import unique_stems
 from toolkit.report.trust import trust
@@ -152,6 +154,48 @@ def test_machines_are_told_apart_and_runs_without_trials_are_none(results: Path)
         ("one", 2**30, 1, 1, 1),
         ("two", 2**30, 2, 2, 2),
     ]
+
+
+def test_a_worker_that_was_lost_is_an_attempt(results: Path) -> None:
+    with Writer(results) as store:
+        run = store.begin_run({}, [trial(0)])
+        store.add(run, trial(0), replace(outcome(1.0), conditions={"attempts": 2}))
+        store.add(run, trial(1), replace(outcome(1.0), conditions={"attempts": 1}))
+        store.add(run, trial(2), replace(outcome(1.0, "killed"), conditions={"attempts": 1}))
+        store.add(run, trial(2), replace(outcome(1.0, "worker-lost"), conditions={"attempts": 4}))
+    tried = "2 trials had to be tried again, after 5 failed attempts in all; 1 of them ended well at last."
+    assert told(results)[tried] == "observed"
+    assert rows(results, "Failed trials") == (
+        ("loop", "killed", 0, 1, 3),
+        ("loop", "worker-lost", 1, 4, 3),
+    )
+    contents = read_store(results)
+    assert attempts.notes(contents.rows, contents) == (
+        "Tried again: 1 trial needed 5 attempts "
+        "(killed, then worker-lost, then worker-lost, then worker-lost, then worker-lost).",
+        "Tried again: 1 trial needed 2 attempts (worker-lost, then ok).",
+    )
+
+
+def test_hosts_of_one_run_are_told_apart_by_what_its_trials_tell(results: Path) -> None:
+    with Writer(results) as store:
+        run = store.begin_run({"cpu": ["one", "two"], "python": "3.12.1", "memory_bytes": [1, 2]}, [trial(0)])
+        hosts = [("a", "one"), ("b", "two"), ("c", "two")]
+        for replicate, (host, cpu) in enumerate(hosts):
+            store.add(run, trial(replicate), replace(outcome(1.0), conditions={"host": host, "cpu": cpu}))
+    assert told(results)["Trials ran on 3 machines or set-ups."] == "deviates"
+    assert [row[:2] for row in rows(results, "Machines")] == hosts
+    write_report(results, document(results, {}))
+
+
+def test_an_interpreter_that_a_level_names_is_no_other_set_up(results: Path) -> None:
+    with Writer(results) as store:
+        run = store.begin_run({"python": "3.12.1"}, [trial(0)])
+        for version in ("3.12.1", "3.13.0"):
+            levels = {"python": version[:4]}
+            done = replace(outcome(1.0), conditions={"python": version})
+            store.add(run, trial(0, factors=levels), done)
+    assert told(results)["All trials ran on one machine with one set-up."] == "confirmed"
 
 
 def test_a_store_of_nothing_claims_nothing(results: Path) -> None:

@@ -8,6 +8,7 @@ from toolkit.analysis.noise import Floor, noise_floor
 from toolkit.report import Column, Finding, Table, Trust, Value
 from toolkit.report.units import number, text, unit_of
 from toolkit.store import Contents, Row, Run
+from toolkit.trials.host import OF_THE_INTERPRETER
 
 __all__ = ["trust"]
 
@@ -19,6 +20,7 @@ _LEADING = {
 }
 #: What makes another machine of one, in the words of a run's description and in those of people.
 _MACHINE = {
+    "host": "host",
     "cpu": "CPU",
     "cpu_count": "CPUs",
     "memory_bytes": "memory",
@@ -40,11 +42,14 @@ def trust(contents: Contents, stems: Callable[[str], str]) -> Trust:
     stems : callable
         Gives names of files that are unique in the report.
     """
+    # Trials tell of a host only where a cluster gave them one.
+    has_hosts = any("host" in row.conditions for row in contents.rows)
+    facts = [name for name in _MACHINE if name != "host" or has_hosts]
     left_out, failures, noise, machines = (
         _left_out(contents),
         _failures(contents),
         _noise(contents.rows),
-        _machines(contents),
+        _machines(contents, facts),
     )
     tables = (
         _table("Rows left out", ("table", "row", "why", "rows_count"), left_out, stems("trust-left-out")),
@@ -62,7 +67,7 @@ def trust(contents: Contents, stems: Callable[[str], str]) -> Trust:
         ),
         _table(
             "Machines",
-            (*_MACHINE, "boots_count", "runs_count", "trials_count"),
+            (*facts, "boots_count", "runs_count", "trials_count"),
             machines,
             stems("trust-machines"),
         ),
@@ -104,12 +109,13 @@ def _failed(contents: Contents) -> Finding:
 
 
 def _attempted(contents: Contents) -> Finding:
-    if not contents.attempts:
+    again = contents.earlier_endings
+    if not again:
         return Finding(sentence="No trial was tried twice.", status="confirmed")
-    again = {one.key for one in contents.attempts}
+    failed = sum(map(len, again.values()))
     well = sum(row.key in again and row.status == "ok" for row in (*contents.rows, *contents.left_out))
     return Finding(
-        sentence=f"{_count(len(again), 'trial')} had to be tried again, after {len(contents.attempts)} failed "
+        sentence=f"{_count(len(again), 'trial')} had to be tried again, after {failed} failed "
         f"attempts in all; {well} of them ended well at last."
     )
 
@@ -156,7 +162,9 @@ def _failures(contents: Contents) -> list[tuple[Value, ...]]:
     experiment_of = {row.key: row.experiment for row in (*contents.rows, *contents.left_out)}
     failed = Counter((row.experiment, row.status) for row in contents.failed)
     superseded = Counter(
-        (experiment_of.get(one.key, "of a damaged row"), one.status) for one in contents.attempts
+        (experiment_of.get(key, "of a damaged row"), status)
+        for key, statuses in contents.earlier_endings.items()
+        for status in statuses
     )
     trials = Counter(row.experiment for row in contents.rows)
     return [
@@ -188,21 +196,30 @@ def _noise(rows: Sequence[Row]) -> list[tuple[Value, ...]]:
     return table
 
 
-def _machines(contents: Contents) -> list[tuple[Value, ...]]:
-    trials = Counter(row.run for row in contents.rows)
-    alike: dict[tuple[str, ...], list[Run]] = {}
-    for run in contents.runs:
-        if trials[run.id]:
-            alike.setdefault(tuple(repr(run.description.get(name)) for name in _MACHINE), []).append(run)
+def _machines(contents: Contents, facts: Sequence[str]) -> list[tuple[Value, ...]]:
+    described = {run.id: run.description for run in contents.runs}
+    alike: defaultdict[tuple[Value, ...], list[Row]] = defaultdict(list)
+    for row in contents.rows:
+        alike[_set_up(row, described.get(row.run, {}), facts)].append(row)
     return [
         (
-            *(_shown(runs[0].description, name) for name in _MACHINE),
-            len({str(run.description.get("boot_id")) for run in runs}),
-            len(runs),
-            sum(trials[run.id] for run in runs),
+            *set_up,
+            len({str(described.get(row.run, {}).get("boot_id")) for row in rows}),
+            len({row.run for row in rows}),
+            len(rows),
         )
-        for runs in alike.values()
+        for set_up, rows in alike.items()
     ]
+
+
+def _set_up(row: Row, described: Mapping[str, Any], facts: Sequence[str]) -> tuple[Value, ...]:
+    """Return on what a trial ran: by what it tells itself, where a cluster has many hosts."""
+    # The interpreter that a level names is a factor like any other, and no other set-up.
+    is_named = {**row.constants, **row.factors}.get("python", "this") != "this"
+    own = {
+        name: value for name, value in row.conditions.items() if not (is_named and name in OF_THE_INTERPRETER)
+    }
+    return tuple(_shown({**described, **own}, name) for name in facts)
 
 
 def _shown(description: Mapping[str, Any], name: str) -> Value:

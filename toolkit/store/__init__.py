@@ -1,6 +1,6 @@
 """What the store hands out, and how it fails."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -204,6 +204,21 @@ class Contents:
         return Counter(
             [*(one.key for one in self.attempts), *(row.key for row in (*self.rows, *self.left_out))]
         )
+
+    @property
+    def earlier_endings(self) -> Mapping[str, tuple[str, ...]]:
+        """How the attempts before the last one ended, by the key of each trial that was tried more than once.
+
+        The last one may have been begun more than once by itself: a cluster does so where a worker is lost.
+        """
+        endings: defaultdict[str, list[str]] = defaultdict(list)
+        for attempt in self.attempts:
+            endings[attempt.key].append(attempt.status)
+        for row in (*self.rows, *self.left_out):
+            begun = row.conditions.get("attempts", 1)
+            if isinstance(begun, int) and begun > 1:
+                endings[row.key] += ["worker-lost"] * (begun - 1)
+        return {key: tuple(statuses) for key, statuses in endings.items()}
 
     def finished_keys(self, *, retry_failed: bool) -> set[str]:
         """Return the keys of the trials, of any code, that need not run again.

@@ -12,10 +12,12 @@ import psutil
 
 from toolkit.trials.environment import can_fix_addresses, variables
 
-__all__ = ["MUST_AGREE", "host_facts", "host_name"]
+__all__ = ["MUST_AGREE", "OF_THE_INTERPRETER", "host_facts", "host_name"]
 
 #: Figures of hosts that differ in one of these are not compared unless it is asked for.
 MUST_AGREE = ("python", "numpy", "libc", "kernel", "cpu", "page_bytes", "transparent_hugepages", "machine")
+#: Those that say nothing of a trial whose levels name an interpreter.
+OF_THE_INTERPRETER = ("python", "numpy")
 
 
 def host_name() -> str:
