@@ -145,6 +145,22 @@ def test_an_older_store_is_migrated_after_a_backup(
     assert read_store(filled) == after
 
 
+def test_a_backup_of_another_store_stays_and_one_of_this_is_not_made_twice(
+    filled: Path, next_version: SimpleNamespace
+) -> None:
+    path, name = filled / "results.db", f"results.db.version-{schema.VERSION - 1}"
+    original = path.read_bytes()
+    (filled / name).write_bytes(b"of another store")
+    for _ in range(2):
+        path.write_bytes(original)
+        write_nothing(filled)
+    assert (filled / name).read_bytes() == b"of another store"
+    assert sorted(filled.glob("*.version-*")) == [filled / name, filled / f"{name}.2"]
+    with closing(sqlite3.connect(filled / f"{name}.2")) as copy, closing(sqlite3.connect(path)) as migrated:
+        query = "SELECT * FROM trial"
+        assert copy.execute(query).fetchall() == migrated.execute(query).fetchall()
+
+
 def test_a_migration_that_fails_leaves_the_store_as_it_was(
     filled: Path, next_version: SimpleNamespace
 ) -> None:

@@ -1,10 +1,12 @@
 """An older store made one of this version: after a backup, at one stroke or not at all."""
 
+import filecmp
 import os
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from importlib import import_module
+from itertools import chain, count
 from pathlib import Path
 from types import ModuleType
 
@@ -16,7 +18,8 @@ __all__ = ["bring_up_to_date"]
 def bring_up_to_date(path: Path) -> None:
     """Give a store of an older version the tables of this one; leave every other file as it is.
 
-    The old file is kept beside it as ``results.db.version-N``.
+    The old file is kept beside it as ``results.db.version-N``, or ``results.db.version-N.2`` and so on where that
+    is the copy of another store.
 
     Raises
     ------
@@ -70,9 +73,7 @@ def _step(version: int) -> ModuleType:
 
 
 def _back_up(path: Path, backup: Path) -> None:
-    """Copy a store, with what lies in the journal beside it, whole or not at all; keep an earlier copy."""
-    if backup.exists():
-        return
+    """Copy a store, with what lies in the journal beside it, whole or not at all; keep every earlier copy."""
     part = backup.with_name(f".{backup.name}.{os.getpid()}.part")
     try:
         with (
@@ -82,6 +83,13 @@ def _back_up(path: Path, backup: Path) -> None:
             source.backup(copy)
         with open(part, "rb") as written:
             os.fsync(written.fileno())
-        os.replace(part, backup)
+        for name in chain([backup.name], (f"{backup.name}.{number}" for number in count(2))):
+            copied = backup.with_name(name)
+            if not copied.exists():
+                os.replace(part, copied)
+                return
+            if filecmp.cmp(part, copied, shallow=False):
+                # Of a migration that was cut off.
+                return
     finally:
         part.unlink(missing_ok=True)
