@@ -16,7 +16,7 @@ import pytest
 
 from toolkit.store import BadStore, migrating, schema
 from toolkit.store.opening import version_of
-from toolkit.store.read import read_store, series
+from toolkit.store.read import load, read_store, series
 from toolkit.store.verify import verify
 from toolkit.store.write import Writer
 
@@ -91,7 +91,6 @@ NEXT = """
 from types import SimpleNamespace
 from toolkit.store import migrating, schema
 from toolkit.store.opening import version_of
-from toolkit.store.read import read_store
 
 def migrate(connection):
     connection.execute("CREATE TABLE next (id INTEGER PRIMARY KEY)")
@@ -124,16 +123,37 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-@pytest.mark.parametrize(
-    "use", [read_store, verify, lambda results: Writer(results).__enter__().__exit__(None, None, None)]
-)
-def test_an_older_store_is_migrated_after_a_backup(
-    filled: Path,
-    next_version: SimpleNamespace,
-    use: Callable[[Path], object],
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("use", [read_store, verify, load])
+def test_an_older_store_is_read_without_a_change_where_nothing_can_be_written(
+    filled: Path, next_version: SimpleNamespace, use: Callable[[Path], object]
 ) -> None:
-    use(filled)
+    (filled / "results.db.lock").unlink()
+    before = digest(filled / "results.db")
+    filled.chmod(0o500)
+    try:
+        use(filled)
+        assert len(read_store(filled).rows) == 6 and verify(filled).problems == ()
+    finally:
+        filled.chmod(0o700)
+    assert [(path.name, digest(path)) for path in filled.iterdir()] == [("results.db", before)]
+
+
+def test_an_older_store_is_read_while_its_run_goes_on(filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Writer(filled) as store:
+        store.begin_run({"added": 1})
+        table = "CREATE TABLE next (id INTEGER PRIMARY KEY)"
+        step = SimpleNamespace(TABLES=schema.TABLES, migrate=lambda connection: connection.execute(table))
+        with monkeypatch.context() as patch:
+            patch.setattr(migrating, "_step", {schema.VERSION: step}.__getitem__)
+            patch.setattr(schema, "TABLES", (*schema.TABLES, table))
+            patch.setattr(schema, "VERSION", schema.VERSION + 1)
+            assert [run.description for run in read_store(filled).runs][1:] == [{"added": 1}]
+
+
+def test_an_older_store_is_migrated_after_a_backup(
+    filled: Path, next_version: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_nothing(filled)
     after = read_store(filled)
     assert len(after.rows) == 6 and not after.damaged
     backup = filled / f"results.db.version-{schema.VERSION - 1}"
@@ -166,9 +186,10 @@ def test_a_migration_that_fails_leaves_the_store_as_it_was(
 ) -> None:
     before = digest(filled / "results.db")
     next_version.migrate = lambda connection: connection.execute("DELETE FROM series")
-    with pytest.raises(BadStore, match="does not have the tables"):
-        read_store(filled)
-    assert digest(filled / "results.db") == before
+    for use in (read_store, write_nothing):
+        with pytest.raises(BadStore, match="does not have the tables"):
+            use(filled)
+        assert digest(filled / "results.db") == before
 
 
 def test_an_older_file_that_is_no_store_is_not_migrated(filled: Path, next_version: SimpleNamespace) -> None:
@@ -176,15 +197,16 @@ def test_an_older_file_that_is_no_store_is_not_migrated(filled: Path, next_versi
         connection.execute("CREATE TRIGGER t AFTER INSERT ON run BEGIN DELETE FROM run; END")
     (filled / "results.db.lock").unlink()
     before = {path.name: digest(path) for path in filled.iterdir()}
-    with pytest.raises(BadStore, match="does not have the tables"):
-        read_store(filled)
+    for use in (read_store, write_nothing):
+        with pytest.raises(BadStore, match="does not have the tables"):
+            use(filled)
     assert {path.name: digest(path) for path in filled.iterdir()} == before
 
 
 def test_a_migration_that_is_killed_leaves_the_store_as_it_was(filled: Path) -> None:
     before = read_store(filled)
     script = NEXT.format(fault="import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
-    script += f"read_store({str(filled)!r})"
+    script += f"from toolkit.store.write import Writer\nwith Writer({str(filled)!r}): pass\n"
     killed = subprocess.run([sys.executable, "-c", script], check=False)
     assert killed.returncode == -signal.SIGKILL
     assert (filled / f"results.db.version-{schema.VERSION}").exists()
@@ -200,8 +222,6 @@ def test_a_backup_that_does_not_fit_leaves_the_store_as_it_was(
     script = (
         """
 import shutil
-from toolkit.store.opening import version_of
-from toolkit.store.read import read_store
 kept = results.with_name("kept")
 shutil.copytree(results, kept)
 subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", results], check=True)
@@ -212,7 +232,7 @@ shutil.copy(kept / "results.db", results / "results.db")
         + """
 before = (results / "results.db").read_bytes()
 try:
-    read_store(results)
+    Writer(results).__enter__()
 except StoreUnwritable as error:
     assert "full" in str(error), error
     assert (results / "results.db").read_bytes() == before

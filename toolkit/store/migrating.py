@@ -1,10 +1,10 @@
-"""An older store made one of this version: after a backup, at one stroke or not at all."""
+"""An older store made one of this version: by writers after a backup, at one stroke; by readers in a copy."""
 
 import filecmp
 import os
 import sqlite3
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from importlib import import_module
 from itertools import chain, count
 from pathlib import Path
@@ -12,7 +12,49 @@ from types import ModuleType
 
 from toolkit.store import migrations, opening, schema
 
-__all__ = ["bring_up_to_date"]
+__all__ = ["bring_up_to_date", "reading"]
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """Give a connection that reads a store as it is now, also while a run goes on; leave the file as it is.
+
+    One of an older version is migrated in a private copy, which goes with the connection.
+
+    Raises
+    ------
+    BadStore
+        When the file is missing, damaged as a whole, foreign or of a newer version.
+    """
+    with opening.plain_errors(path, writing=False):
+        version = opening.version_of(path) if path.is_file() else None
+        is_older = version is not None and _is_older(version)
+        with closing(_migrated_copy(path) if is_older else opening.open_for_reading(path)) as connection:
+            connection.execute("PRAGMA query_only = ON")
+            # One transaction, so that a run that is going on changes nothing between two queries.
+            connection.execute("BEGIN")
+            yield connection
+
+
+def _migrated_copy(path: Path) -> sqlite3.Connection:
+    # Without a name: SQLite keeps it in memory, what is large in a file that nobody sees, and no file is left.
+    copy = opening.connect(None)
+    try:
+        with closing(opening.connect(path, "ro", alone=opening.is_at_rest(path))) as connection:
+            opening.bound(connection, path)
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            steps = _steps(version)
+            opening.check_tables(connection, path, version, steps[0].TABLES if steps else schema.TABLES)
+            connection.backup(copy)
+        opening.bound(copy, path)
+        copy.execute("BEGIN")
+        _take(copy, path, steps)
+        copy.execute("COMMIT")
+        opening.bound(copy, path)
+    except BaseException:
+        copy.close()
+        raise
+    return copy
 
 
 def bring_up_to_date(path: Path) -> None:
@@ -34,7 +76,7 @@ def bring_up_to_date(path: Path) -> None:
         version = opening.version_of(path) if path.is_file() else None
         if version is None or not _is_older(version):
             return
-        steps = [_step(number) for number in range(version, schema.VERSION)]
+        steps = _steps(version)
         # Before the lock is made beside it: a file that is not ours is left alone.
         with opening.looking_at(path) as connection:
             opening.check_tables(connection, path, version, steps[0].TABLES)
@@ -57,15 +99,23 @@ def _migrate(connection: sqlite3.Connection, path: Path, version: int, steps: Se
             return
         opening.check_tables(connection, path, version, steps[0].TABLES)
         _back_up(path, path.with_name(f"{path.name}.version-{version}"))
-        for step in steps:
-            step.migrate(connection)
-        connection.execute(f"PRAGMA user_version = {schema.VERSION}")
-        opening.check_tables(connection, path, schema.VERSION, schema.TABLES)
+        _take(connection, path, steps)
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def _steps(version: int) -> list[ModuleType]:
+    return [_step(number) for number in range(version, schema.VERSION)]
+
+
+def _take(connection: sqlite3.Connection, path: Path, steps: Sequence[ModuleType]) -> None:
+    for step in steps:
+        step.migrate(connection)
+    connection.execute(f"PRAGMA user_version = {schema.VERSION}")
+    opening.check_tables(connection, path, schema.VERSION, schema.TABLES)
 
 
 def _step(version: int) -> ModuleType:

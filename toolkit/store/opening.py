@@ -19,6 +19,7 @@ __all__ = [
     "check_tables",
     "connect",
     "holding",
+    "is_at_rest",
     "looking_at",
     "open_for_reading",
     "open_for_writing",
@@ -112,7 +113,7 @@ def refuse_foreign(path: Path) -> None:
 @contextmanager
 def looking_at(path: Path) -> Iterator[sqlite3.Connection]:
     """Give a connection for the first look at a file, which leaves nothing beside it."""
-    with closing(connect(path, "ro", alone=_is_at_rest(path))) as connection:
+    with closing(connect(path, "ro", alone=is_at_rest(path))) as connection:
         bound(connection, path)
         try:
             yield connection
@@ -231,17 +232,19 @@ def _plain(code: int, words: str, *, writing: bool) -> StoreError:
     return BadStore(words)
 
 
-def connect(path: Path, mode: str, *, alone: bool = False) -> sqlite3.Connection:
+def connect(path: Path | None, mode: str = "rwc", *, alone: bool = False) -> sqlite3.Connection:
     """Return a connection to a file that may be hostile, in a mode of SQLite: "ro", "rw" or "rwc".
 
     Parameters
     ----------
+    path : path or None
+        None: a database of the connection's own.
     alone : bool
         Whether to take it that nobody changes the file meanwhile: then nothing is made beside it.
     """
     connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode={mode}{'&immutable=1' if alone else ''}",
-        uri=True,
+        f"{path.absolute().as_uri()}?mode={mode}{'&immutable=1' if alone else ''}" if path else "",
+        uri=path is not None,
         timeout=_PATIENCE_SECONDS,
         isolation_level=None,
     )
@@ -252,7 +255,7 @@ def connect(path: Path, mode: str, *, alone: bool = False) -> sqlite3.Connection
     return connection
 
 
-def _is_at_rest(path: Path) -> bool:
+def is_at_rest(path: Path) -> bool:
     """Tell whether a file keeps its journal beside it and has none: to look at it would leave one behind."""
     with open(path, "rb") as file:
         header = file.read(_HEADER_BYTES)

@@ -1,10 +1,9 @@
 """What a store holds, as numbers to analyse."""
 
 import gc
-import sqlite3
 import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,8 @@ import pandas as pd
 
 from toolkit.store import Attempt, BadStore, Contents, Damage, DamagedRows, OlderCode, Plan, Row, Run
 from toolkit.store.encoding import Samples, unpack_all
-from toolkit.store.migrating import bring_up_to_date
-from toolkit.store.opening import open_for_reading, plain_errors, store_path
+from toolkit.store.migrating import reading
+from toolkit.store.opening import store_path
 from toolkit.store.rows import read_attempts, read_finished_keys, read_row, read_rows, read_runs
 
 __all__ = ["finished_keys", "frame", "load", "read_store", "series"]
@@ -77,7 +76,7 @@ def read_store(results_dir: str | Path) -> Contents:
     BadStore
         When the file is missing, damaged as a whole, foreign or of a newer version.
     """
-    with _without_collections(), _reading(store_path(results_dir)) as connection:
+    with _without_collections(), reading(store_path(results_dir)) as connection:
         found = [*read_runs(connection), *read_rows(connection), *read_attempts(connection)]
     runs = tuple(one for one in found if isinstance(one, Run))
     rows = _sorted(one for one in found if isinstance(one, Row))
@@ -103,7 +102,7 @@ def finished_keys(results_dir: str | Path) -> set[str]:
     BadStore
         As `read_store` does.
     """
-    with _without_collections(), _reading(store_path(results_dir)) as connection:
+    with _without_collections(), reading(store_path(results_dir)) as connection:
         return read_finished_keys(connection)
 
 
@@ -118,7 +117,7 @@ def series(results_dir: str | Path, key: str) -> dict[str, Samples]:
         When that trial is damaged, or `read_store` could not read the store either.
     """
     path = store_path(results_dir)
-    with _reading(path) as connection:
+    with reading(path) as connection:
         found = read_row(connection, key)
     if found is None:
         raise KeyError(key)
@@ -179,15 +178,6 @@ def _without_collections() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[sqlite3.Connection]:
-    bring_up_to_date(path)
-    with plain_errors(path, writing=False), closing(open_for_reading(path)) as connection:
-        # One transaction, so that a run that is going on changes nothing between two queries.
-        connection.execute("BEGIN")
-        yield connection
 
 
 def _columns(kind: str, names: Collection[str], taken: Collection[str]) -> dict[str, str]:

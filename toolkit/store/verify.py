@@ -2,14 +2,13 @@
 
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from toolkit.store import Attempt, Damage, Row, Run
 from toolkit.store.encoding import Packed, one_line, unpack
-from toolkit.store.migrating import bring_up_to_date
-from toolkit.store.opening import open_for_reading, plain_errors, store_path
+from toolkit.store.migrating import reading
+from toolkit.store.opening import store_path
 from toolkit.store.rows import read_attempts, read_rows, read_runs, read_series
 
 __all__ = ["Verified", "verify"]
@@ -40,7 +39,8 @@ class Verified:
 def verify(results_dir: str | Path) -> Verified:
     """Check the file as SQLite does, the digest of every run, trial and attempt, and that every series unpacks.
 
-    Nothing of it is kept in memory but the problems.
+    Rows and series are read one at a time; what stays in memory, beside the problems, is the number of each trial,
+    its levels once, and of each series its name, length and digest.
 
     Parameters
     ----------
@@ -53,10 +53,7 @@ def verify(results_dir: str | Path) -> Verified:
         When the file is missing, damaged as a whole, foreign or of a newer version.
     """
     path = store_path(results_dir)
-    bring_up_to_date(path)
-    with plain_errors(path, writing=False), closing(open_for_reading(path)) as connection:
-        # One transaction, so that a run that is going on changes nothing between two queries.
-        connection.execute("BEGIN")
+    with reading(path) as connection:
         problems = list(_complaints(connection))
         runs = _count(read_runs(connection), problems)
         trials = _count(read_rows(connection), problems)
