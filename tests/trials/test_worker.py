@@ -11,7 +11,7 @@ import pytest
 
 import toolkit
 from toolkit.planning import load_experiment, plan
-from toolkit.trials import worker
+from toolkit.trials import Outcome, worker
 from toolkit.trials.host import MUST_AGREE, host_facts
 from toolkit.trials.worker import Refused, answer, end_run, introduce, pack_order, unpack_answer
 
@@ -59,6 +59,16 @@ def test_the_outcome_tells_where_it_was(trial):
         name: facts[name] for name in MUST_AGREE
     }
     assert outcome.conditions["host"]
+
+
+@pytest.mark.parametrize("asked", [None, 1 << 40, 300 << 20])
+def test_no_trial_may_take_more_than_its_host_can_spare(trial, monkeypatch, asked):
+    limits = []
+    outcome = Outcome(status="ok", exit_code=0, started_at=1.0, elapsed_seconds=1.0)
+    monkeypatch.setattr(worker, "supervise", lambda one: limits.append(one.memory_limit_bytes) or outcome)
+    monkeypatch.setattr(worker, "spare_bytes", lambda: 1 << 30)
+    ask(replace(trial, memory_limit_bytes=asked))
+    assert limits == [300 << 20 if asked == 300 << 20 else 1 << 30]
 
 
 def test_an_order_of_other_code_is_refused(trial, script):

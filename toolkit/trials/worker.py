@@ -9,6 +9,7 @@ from threading import Lock
 from typing import Any
 
 from toolkit.trials import Outcome, Trial
+from toolkit.trials.capacity import spare_bytes
 from toolkit.trials.code import code_digest, toolkit_changed
 from toolkit.trials.environment import interpreter, obstacle_to_trials
 from toolkit.trials.folder import sweep
@@ -115,7 +116,9 @@ def _supervised(run: str, trial: Trial) -> Outcome:
             raise Ended
         _at_work.add(run)
     try:
-        return supervise(trial)
+        # Here, because whoever sends trials does not know what this host can spare.
+        spare = spare_bytes()
+        return supervise(replace(trial, memory_limit_bytes=min(trial.memory_limit_bytes or spare, spare)))
     finally:
         with _lock:
             _at_work.discard(run)
