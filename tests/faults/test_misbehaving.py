@@ -77,6 +77,9 @@ FAULTS = {
         0,
         "",
     ),
+    "leaves a grandchild of another environment": Fault(
+        "grandchild(env={}, start_new_session=True); time.sleep(0.5)", "ok", 0, ""
+    ),
     "leaves a grandchild and crashes": Fault(
         "grandchild(start_new_session=True); ctypes.string_at(0)",
         "crash",

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from toolkit.trials import watching
+from toolkit.trials.descendants import Descendants
 from toolkit.trials.output import OUTPUT_LIMIT_BYTES, TAIL_BYTES, Output
 from toolkit.trials.supervisor import supervise
 from toolkit.trials.watching import Samples, _memory_of, watch
@@ -35,7 +36,12 @@ def started():
 def watched(process, output, *, deadline_seconds=60.0, memory_limit_bytes=1 << 40):
     samples = Samples()
     verdict = watch(
-        process, output, samples, deadline_seconds=deadline_seconds, memory_limit_bytes=memory_limit_bytes
+        process,
+        output,
+        samples,
+        Descendants(),
+        deadline_seconds=deadline_seconds,
+        memory_limit_bytes=memory_limit_bytes,
     )
     return verdict, samples
 
@@ -63,10 +69,10 @@ def test_few_samples_are_kept_as_they_are():
 def test_a_process_that_has_ended_takes_no_memory(started):
     with Output() as output:
         process = started("", output)
-        with _memory_of(process.pid) as resident:
+        with _memory_of(process.pid, Descendants()) as resident:
             process.wait()
             assert resident() == 0
-    with _memory_of(process.pid) as resident:
+    with _memory_of(process.pid, Descendants()) as resident:
         assert resident() == 0
 
 
@@ -80,7 +86,7 @@ subprocess.run([sys.executable, "-S", "-c", held])
 """
     with Output() as output:
         process = started(program, output)
-        with _memory_of(process.pid) as resident:
+        with _memory_of(process.pid, Descendants()) as resident:
 
             def both_hold():
                 output.read()

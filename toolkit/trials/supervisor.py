@@ -12,6 +12,7 @@ from threading import Lock
 
 from toolkit.trials import Outcome, Trial
 from toolkit.trials.capacity import spare_bytes
+from toolkit.trials.descendants import Descendants
 from toolkit.trials.environment import command, variables
 from toolkit.trials.folder import trial_folder
 from toolkit.trials.judging import Ending, judge, kernel_kills
@@ -33,8 +34,9 @@ def supervise(trial: Trial) -> Outcome:
     """Run `trial` in a process of its own, in a process group of its own, and say what came of it.
 
     A trial that raises, crashes, hangs, is killed or passes a limit is an outcome like any other. Whatever it has
-    started ends with it. Where this process is killed before, Linux ends the trial; what the trial has started is
-    left to `folder.sweep`, as is its folder.
+    started ends with it, but for what none of the looks at its descendants, 10 ms apart, has met and what has a
+    session and an environment of its own besides. Where this process is killed before, Linux ends the trial; what
+    the trial has started is left to `folder.sweep`, as is its folder.
 
     Raises
     ------
@@ -42,7 +44,7 @@ def supervise(trial: Trial) -> Outcome:
         When the folder for temporary files cannot be written to: that says nothing of the trial.
     """
     memory_limit_bytes = trial.memory_limit_bytes or spare_bytes()
-    samples = Samples()
+    samples, descendants = Samples(), Descendants()
     with trial_folder() as folder, Output() as output:
         result = folder / "result"
         watchers = watchers_of(trial.measure).values()
@@ -58,11 +60,12 @@ def supervise(trial: Trial) -> Outcome:
                     process,
                     output,
                     samples,
+                    descendants,
                     deadline_seconds=trial.deadline_seconds,
                     memory_limit_bytes=memory_limit_bytes,
                 )
             finally:
-                _end(process, folder)
+                _end(process, folder, descendants)
         elapsed = time.monotonic() - started
         # What was on its way when the process ended.
         output.read()
@@ -131,15 +134,16 @@ def _start(
     return process
 
 
-def _end(process: "subprocess.Popen[bytes]", folder: Path) -> None:
+def _end(process: "subprocess.Popen[bytes]", folder: Path, descendants: Descendants) -> None:
     # The group outlives its leader as long as a process that the workload started does.
     _kill_group(process.pid)
     # Before its number is free for another process, which `end_all` must not meet.
     with _running_lock:
         _running.discard(process.pid)
     process.wait()
-    # Whatever has left the group.
+    # Whatever has left the group, and what has shed its mark as well.
     end_marked(folder)
+    descendants.end()
 
 
 def _kill_group(process_id: int) -> None:

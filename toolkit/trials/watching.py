@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 
 import psutil
 
+from toolkit.trials.descendants import Descendants
 from toolkit.trials.output import Output
 
 __all__ = ["INTERVAL_SECONDS", "Samples", "Verdict", "watch"]
@@ -28,6 +29,7 @@ def watch(
     process: "subprocess.Popen[bytes]",
     output: Output,
     samples: "Samples",
+    descendants: Descendants,
     *,
     deadline_seconds: float,
     memory_limit_bytes: int,
@@ -36,10 +38,10 @@ def watch(
 
     Nothing that the trial does moves the deadline: it counts from this call, by the clock on the wall. Memory is
     the resident set of the process and of its descendants, where pages that they share count for each. A
-    descendant whose parent has gone counts no longer.
+    descendant whose parent has gone counts no longer; each that is seen at a look is remembered in `descendants`.
     """
     began = time.monotonic()
-    with _waiting_for(process) as ended, _memory_of(process.pid) as resident:
+    with _waiting_for(process) as ended, _memory_of(process.pid, descendants) as resident:
         while True:
             over = ended(INTERVAL_SECONDS)
             output.read()
@@ -112,7 +114,7 @@ def _has_ended(process: "subprocess.Popen[bytes]", seconds: float) -> bool:
 
 
 @contextmanager
-def _memory_of(process_id: int) -> Iterator[Callable[[], int]]:
+def _memory_of(process_id: int, descendants: Descendants) -> Iterator[Callable[[], int]]:
     """Yield what returns the resident set of a process and its descendants, in bytes; 0 once it has ended."""
     if sys.platform != "linux":
         yield lambda: _portable_memory(process_id)
@@ -124,7 +126,7 @@ def _memory_of(process_id: int) -> Iterator[Callable[[], int]]:
         return
     try:
         # Through an open file the number of the process cannot come to mean another one.
-        yield lambda: _resident(statm) + sum(map(_resident_of, _descendants(process_id)))
+        yield lambda: _resident(statm) + sum(map(_resident_of, descendants.look(process_id)))
     finally:
         os.close(statm)
 
@@ -145,24 +147,6 @@ def _resident_of(process_id: int) -> int:
         return _resident(statm)
     finally:
         os.close(statm)
-
-
-def _descendants(process_id: int) -> Iterator[int]:
-    # Documentation/filesystems/proc.rst, 3.7: the children that each thread has started. It takes some 20 us,
-    # where to look through all processes takes milliseconds.
-    try:
-        threads = os.listdir(f"/proc/{process_id}/task")
-    except OSError:
-        return
-    for thread in threads:
-        try:
-            with open(f"/proc/{process_id}/task/{thread}/children", encoding="ascii") as told:
-                children = told.read().split()
-        except OSError:
-            continue
-        for child in map(int, children):
-            yield child
-            yield from _descendants(child)
 
 
 def _portable_memory(process_id: int) -> int:
