@@ -453,9 +453,16 @@ def test_a_trial_without_an_answer_is_given_up(own_machines, trials_of, tmp_path
     monkeypatch.setattr(cluster, "_GRACE_SECONDS", -29.0)
     own_machines.start_worker()
     (tmp_path / "hang 1").touch()
-    (trial,) = trials_of(1)
-    _, ((_, outcome),) = run_on(own_machines.address, [replace(trial, deadline_seconds=30.0)])
-    assert (outcome.status, outcome.exit_code) == ("worker-lost", None)
+    trials = [replace(trial, deadline_seconds=30.0) for trial in trials_of(1)]
+    with opened(own_machines.address, 1, codes_of(trials), mix=False) as executor:
+        ((_, outcome),) = executor.run(trials)
+        assert (outcome.status, outcome.exit_code) == ("worker-lost", None)
+        # It does not run on in secret, and the worker is there for others.
+        ((_, process, _),) = began(tmp_path)
+        wait_until(lambda: not psutil.pid_exists(process))
+        (tmp_path / "hang 1").unlink()
+        ((_, outcome),) = executor.run(trials)
+        assert outcome.status == "ok"
 
 
 @pytest.fixture

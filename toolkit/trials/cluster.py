@@ -58,7 +58,7 @@ class Cluster:
             )
         self._address = address
         self.facts: Mapping[str, Any] = {}
-        self._run = uuid.uuid4().hex
+        self._topic = uuid.uuid4().hex
         self._kind: dict[str, Any] | None = None
         #: On which workers each trial that is on its way has begun, and when, by key.
         self._begun: defaultdict[str, list[tuple[str, float]]] = defaultdict(list)
@@ -70,7 +70,7 @@ class Cluster:
         self._logger.setLevel(logging.CRITICAL + 1)
         try:
             self._client = distributed.Client(self._address, timeout=_CONNECT_SECONDS, set_as_default=False)
-            self._client.subscribe_topic(self._run, self._note)
+            self._client.subscribe_topic(self._topic, self._note)
         except (OSError, ValueError, TypeError, RuntimeError) as problem:
             self._logger.setLevel(self._level)
             raise ExecutorLost(f"{self._address}: {_first_line(problem)}") from None
@@ -103,26 +103,30 @@ class Cluster:
 
     def run(self, trials: Sequence[Trial]) -> Generator[tuple[Trial, Outcome], None, None]:
         """Run every trial on the cluster: see `executors.Executor`."""
-        waiting = iter(trials)
+        # A name of its own: trials that are tried again are not to meet the end of the first attempts.
+        name, waiting = uuid.uuid4().hex, iter(trials)
         running: dict[Future[bytes], Trial] = {}
+        has_given_up = False
         executor: Executor = self._client.get_executor(pure=False, retries=0, resources={_RESOURCE: 1})
         workers, looked = self._await_workers(), time.monotonic()
         try:
             while True:
                 # Enough that no worker waits for the next: a million orders would fill the scheduler's memory.
                 for trial in islice(waiting, max(0, 2 * len(workers) - len(running))):
-                    order = pack_order(self._run, trial, self._kind)
-                    running[executor.submit(_answer, self._run, trial.key, order)] = trial
+                    order = pack_order(name, trial, self._kind)
+                    running[executor.submit(_answer, self._topic, trial.key, order)] = trial
                 if not running:
                     return
                 for future in wait(running, _LOOK_SECONDS, FIRST_COMPLETED).done:
                     yield running[future], self._outcome(running.pop(future), future)
                 if time.monotonic() - looked > _LOOK_SECONDS:
                     workers, looked = self._await_workers(), time.monotonic()
-                    yield from self._given_up(running, workers)
+                    for given_up in self._given_up(running, workers):
+                        has_given_up = True
+                        yield given_up
         finally:
-            if running:
-                self._drop(executor)
+            if running or has_given_up:
+                self._drop(executor, name)
 
     def _outcome(self, trial: Trial, future: "Future[bytes]") -> Outcome:
         try:
@@ -167,12 +171,15 @@ class Cluster:
                 del running[future]
                 yield trial, self._lost(trial, "its worker did not answer, long after its deadline")
 
-    def _drop(self, executor: Executor) -> None:
+    def _drop(self, executor: Executor, name: str) -> None:
         """Take back what is queued and end what runs, as far as anybody is there to be told."""
         with suppress(OSError, RuntimeError, CancelledError, TimeoutError):
             executor.shutdown(wait=False)
             if self._client.status == "running":
-                self._client.run(end_run, self._run, on_error="ignore")
+                # Not for ever: a worker that did not answer for its trial may not answer to this.
+                self._client.sync(
+                    self._client.run, end_run, name, on_error="ignore", callback_timeout=_CONNECT_SECONDS
+                )
 
     def _introduced(self, scripts: Mapping[str, str]) -> list[dict[str, Any]]:
         try:
@@ -214,10 +221,10 @@ class Cluster:
         self._begun[key].append((worker, time.time()))
 
 
-def _answer(run: str, key: str, order: bytes) -> bytes:
+def _answer(topic: str, key: str, order: bytes) -> bytes:
     """Do on a worker what is asked, and let the run know when it begins."""
     worker = distributed.get_worker()
-    return answer(order, partial(worker.log_event, run, (key, worker.address)))
+    return answer(order, partial(worker.log_event, topic, (key, worker.address)))
 
 
 def _has_certificates() -> bool:
