@@ -13,9 +13,11 @@ from itertools import pairwise
 from pathlib import Path
 from textwrap import dedent
 from threading import Thread
+from types import SimpleNamespace
 
 import psutil
 import pytest
+from distributed.comm import CommClosedError
 
 import toolkit
 from toolkit import cli
@@ -493,6 +495,22 @@ def test_a_trial_that_waits_to_be_tried_again_is_not_overdue_and_counts_anew(
     ((given_up, outcome),) = unconnected._given_up(waiting, ["here"])
     assert (given_up, outcome.status, outcome.conditions["attempts"]) == (trial, "worker-lost", 1)
     assert not waiting and not unconnected._begun
+
+
+@pytest.mark.parametrize("ends", ["silently", "loudly"])
+def test_a_last_worker_that_goes_between_two_looks_is_lost(unconnected, ends):
+    def run(*_, workers, **__):
+        assert workers == ["tcp://127.0.0.1:10"]
+        if ends == "loudly":
+            raise CommClosedError("closed\nby the other side")
+        return {}
+
+    known = {"tcp://127.0.0.1:10": {"resources": {"trial": 1}}}
+    unconnected._client = SimpleNamespace(
+        status="running", scheduler_info=lambda **_: {"workers": known}, run=run
+    )
+    with pytest.raises(ExecutorLost, match=r"^tcp://127\.0\.0\.1:9: .*lost[^\n]*$"):
+        unconnected.admit({}, mix=False)
 
 
 TLS = """

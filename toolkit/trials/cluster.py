@@ -86,8 +86,7 @@ class Cluster:
 
     def admit(self, scripts: Mapping[str, str], *, mix: bool) -> None:
         """Check the hosts that are there, and take down their facts: see `executors.opened`."""
-        self._await_workers()
-        introduced = self._introduced(scripts)
+        introduced = self._introduced(scripts, self._await_workers())
         for one in introduced:
             if one["obstacle"]:
                 raise ExecutorUnusable(f"{one['host']} {one['obstacle']}")
@@ -181,13 +180,17 @@ class Cluster:
                     self._client.run, end_run, name, on_error="ignore", callback_timeout=_CONNECT_SECONDS
                 )
 
-    def _introduced(self, scripts: Mapping[str, str]) -> list[dict[str, Any]]:
+    def _introduced(self, scripts: Mapping[str, str], workers: list[str]) -> list[dict[str, Any]]:
         try:
-            answers = self._client.run(introduce, dict(scripts), workers=self._workers(), on_error="raise")
+            answers = self._client.run(introduce, dict(scripts), workers=workers, on_error="raise")
+        except OSError as problem:
+            raise ExecutorLost(f"{self._address}: a worker is lost: {_first_line(problem)}") from None
         except Exception as problem:
             raise ExecutorUnusable(
                 f"{self._address}: a worker cannot run trials: {_first_line(problem)}"
             ) from None
+        if not answers:
+            raise ExecutorLost(f"{self._address}: every worker for trials is lost")
         return list(answers.values())
 
     def _workers(self) -> list[str]:
