@@ -1,6 +1,7 @@
 """Trials on a real Dask cluster: figures as at home, and of what is lost it is told in one line."""
 
 import json
+import logging
 import os
 import shutil
 import signal
@@ -495,6 +496,29 @@ def test_a_trial_that_waits_to_be_tried_again_is_not_overdue_and_counts_anew(
     ((given_up, outcome),) = unconnected._given_up(waiting, ["here"])
     assert (given_up, outcome.status, outcome.conditions["attempts"]) == (trial, "worker-lost", 1)
     assert not waiting and not unconnected._begun
+
+
+@pytest.mark.parametrize("ends_at", ["connecting", "subscribing"])
+def test_a_connection_that_is_cut_off_leaves_nothing_behind(unconnected, monkeypatch, ends_at):
+    closed = []
+
+    class Client:
+        def __init__(self, *_, **__):
+            if ends_at == "connecting":
+                raise KeyboardInterrupt
+
+        def subscribe_topic(self, *_):
+            raise KeyboardInterrupt
+
+        def close(self, **_):
+            closed.append(True)
+
+    monkeypatch.setattr(cluster.distributed, "Client", Client)
+    level = logging.getLogger("distributed").level
+    with pytest.raises(KeyboardInterrupt), unconnected:
+        pass
+    assert logging.getLogger("distributed").level == level
+    assert len(closed) == (ends_at == "subscribing")
 
 
 @pytest.mark.parametrize("ends", ["silently", "loudly"])

@@ -6,7 +6,7 @@ import uuid
 from collections import Counter, defaultdict
 from collections.abc import Collection, Generator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
@@ -64,25 +64,26 @@ class Cluster:
         self._begun: defaultdict[str, list[tuple[str, float]]] = defaultdict(list)
 
     def __enter__(self) -> "Cluster":
-        # Of a lost connection it tells on many lines, and this module on one.
-        self._logger = logging.getLogger("distributed")
-        self._level = self._logger.level
-        self._logger.setLevel(logging.CRITICAL + 1)
-        try:
-            self._client = distributed.Client(self._address, timeout=_CONNECT_SECONDS, set_as_default=False)
-            self._client.subscribe_topic(self._topic, self._note)
-        except (OSError, ValueError, TypeError, RuntimeError) as problem:
-            self._logger.setLevel(self._level)
-            raise ExecutorLost(f"{self._address}: {_first_line(problem)}") from None
+        with ExitStack() as opened:
+            # Of a lost connection it tells on many lines, and this module on one.
+            logger = logging.getLogger("distributed")
+            opened.callback(logger.setLevel, logger.level)
+            logger.setLevel(logging.CRITICAL + 1)
+            try:
+                self._client = distributed.Client(
+                    self._address, timeout=_CONNECT_SECONDS, set_as_default=False
+                )
+                opened.callback(self._client.close, timeout=_CONNECT_SECONDS)
+                self._client.subscribe_topic(self._topic, self._note)
+            except (OSError, ValueError, TypeError, RuntimeError) as problem:
+                raise ExecutorLost(f"{self._address}: {_first_line(problem)}") from None
+            self._opened = opened.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            self._client.close(timeout=_CONNECT_SECONDS)
-        finally:
-            self._logger.setLevel(self._level)
+        self._opened.close()
 
     def admit(self, scripts: Mapping[str, str], *, mix: bool) -> None:
         """Check the hosts that are there, and take down their facts: see `executors.opened`."""
