@@ -1,5 +1,6 @@
 """The folder of a trial: there for as long as it runs, and no longer, also where the supervisor was killed."""
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -51,6 +52,23 @@ def test_what_a_killed_supervisor_left_is_swept_and_what_a_living_one_has_is_not
             holder.wait()
             sweep()
             assert list(temporary.iterdir()) == [mine]
+
+
+def test_what_is_no_file_in_the_place_of_a_lock_holds_nobody_up(temporary):
+    for name in ("trial-pipe", "trial-link"):
+        (temporary / name).mkdir()
+    os.mkfifo(temporary / "trial-pipe" / "supervisor.lock")
+    (temporary / "file").touch()
+    (temporary / "trial-link" / "supervisor.lock").symlink_to(temporary / "file")
+    # In a process of its own, which can be ended if it waits for ever.
+    subprocess.run(
+        [sys.executable, "-c", "from toolkit.trials.folder import sweep; sweep()"],
+        cwd=Path(toolkit.__file__).parents[1],
+        env={"TMPDIR": str(temporary)},
+        check=True,
+        timeout=60,
+    )
+    assert {path.name for path in temporary.iterdir()} == {"trial-pipe", "trial-link", "file"}
 
 
 def test_folders_of_others_are_left_alone(temporary):

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,11 +40,17 @@ def sweep() -> None:
     """
     for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*/{_LOCK}"):
         try:
-            with path.open() as lock:
-                if os.fstat(lock.fileno()).st_uid == os.getuid():
+            # The temporary folder is everybody's: to open a pipe that lies there would wait for ever.
+            with open(path, opener=_open_at_once) as lock:
+                status = os.fstat(lock.fileno())
+                if stat.S_ISREG(status.st_mode) and status.st_uid == os.getuid():
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     end_marked(path.parent)
                     shutil.rmtree(path.parent)
         except OSError:
             # It is held, or another run sweeps as well.
             continue
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
