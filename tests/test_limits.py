@@ -128,6 +128,13 @@ def test_jobs_that_leave_a_trial_too_little_to_begin_are_refused():
         fits(declared(replicates={"resident": 100}), jobs=64)
 
 
+def test_without_a_prediction_there_is_no_word_of_one():
+    with pytest.raises(
+        UsageError, match=r" n=8: 256\.0 MiB a trial for its processes alone, × 64 at once is "
+    ):
+        fits(declared(replicates={"resident": 100}, predict=None), jobs=64)
+
+
 def test_a_limit_of_its_own_that_a_trial_would_pass_is_refused_with_what_would_do():
     with pytest.raises(UsageError, match=r"above its limit of 512\.0 MiB: .*--memory-limit 1280MiB$"):
         fits(declared(factors={"n": [GIB]}, memory_limit_bytes=512 * MIB))

@@ -80,9 +80,14 @@ def refuse_what_cannot_fit(experiments: Mapping[str, Experiment], trials: Sequen
     if needed <= limit:
         return
     levels = " ".join(f"{name}={level}" for name, level in largest.factors.items())
+    predicted = (
+        f"{mebibytes(arrays)} of arrays, as predicted, and {mebibytes(LEAST_MEMORY_BYTES)} for its processes is "
+        f"{mebibytes(needed)} a trial"
+    )
+    # Where theory says nothing, there is no word of arrays.
     sum_of_one = (
-        f"{largest.experiment} {levels}: {mebibytes(arrays)} of arrays, as predicted, and "
-        f"{mebibytes(LEAST_MEMORY_BYTES)} for its processes is {mebibytes(needed)} a trial"
+        f"{largest.experiment} {levels}: "
+        f"{predicted if peaks else f'{mebibytes(needed)} a trial for its processes alone'}"
     )
     at_once, spare = _at_once(trials, jobs), spare_bytes()
     if needed * at_once > spare:
