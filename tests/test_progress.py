@@ -52,6 +52,16 @@ def test_a_trial_is_described_in_one_line():
     assert progress.describe(TRIAL) == "step17 references=weak n=8 traced #2"
 
 
+def test_no_escape_of_a_trial_reaches_a_terminal(said):
+    summary = Summary(planned=1, finished_before=0)
+    hostile = "\x1b]0;mine\x07\x1b[2J \ud800 \u202e 한국어"
+    with progress.showing() as tell:
+        tell(summary, replace(TRIAL, factors={"label": hostile}), replace(FAILED, message=hostile))
+    (line,) = said()
+    shown = "\\x1b]0;mine\\x07\\x1b[2J \\ud800 \\u202e 한국어"
+    assert line.isprintable() and line.count(shown) == 2
+
+
 def test_without_a_terminal_there_are_plain_lines_at_most_every_two_seconds(clock, said):
     summary = Summary(planned=10, finished_before=6)
     with progress.showing() as tell:
