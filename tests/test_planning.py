@@ -219,6 +219,11 @@ def test_the_levels_of_the_environment_are_those_that_there_are(factor, known):
     assert plan(declared(factors={factor: [known.partition(",")[0]]}))
 
 
+def test_levels_by_the_hundred_thousand_are_checked_at_once():
+    # To compare each with each other takes minutes.
+    assert len(plan(declared(factors={"n": list(range(100_000))}))) >= 100_000
+
+
 def test_levels_of_gc_may_have_any_number():
     trials = plan(
         declared(factors={}, constants={"gc": "off"}), overrides={"gc": ["threshold=7", "every=12"]}

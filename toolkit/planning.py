@@ -343,9 +343,12 @@ def _check_levels(experiment: Experiment, name: str, levels: Sequence[Level]) ->
             raise UsageError(
                 f"{experiment.name}: {name} takes finite numbers of at most 64 bits, not {level}"
             )
-    for first, second in itertools.combinations(levels, 2):
-        if first == second:
-            raise UsageError(f"{experiment.name}: {name} has two equal levels, {first!r} and {second!r}")
+    seen: dict[Level, Level] = {}
+    for level in levels:
+        first = seen.get(level)
+        if first is not None:
+            raise UsageError(f"{experiment.name}: {name} has two equal levels, {first!r} and {level!r}")
+        seen[level] = level
     known = _known_levels(experiment, name)
     for level in levels:
         if known is not None and not any(type(level) is type(one) and level == one for one in known):
