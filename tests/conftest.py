@@ -73,7 +73,9 @@ def sealed():
 
 @pytest.fixture(autouse=True, scope="session")
 def own_turns(tmp_path_factory):
-    """Let tests wait for no run outside of them."""
+    """Let tests, and what they start, wait for no run outside of them."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(turns, "_PLACE", tmp_path_factory.mktemp("turns"))
+        place = tmp_path_factory.mktemp("turns")
+        patch.setattr(turns, "_PLACE", place)
+        patch.setenv("TOOLKIT_TURNS", str(place))
         yield

@@ -21,7 +21,7 @@ import sys
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 from toolkit.trials import turns
-turns._PLACE = Path(sys.argv[2])
+assert turns._PLACE == Path(sys.argv[2])
 with turns.turn(eval(sys.argv[3])):
     print("here", flush=True)
     sys.stdin.read()
@@ -31,6 +31,7 @@ with turns.turn(eval(sys.argv[3])):
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     monkeypatch.setattr(turns, "_PLACE", tmp_path)
+    monkeypatch.setenv("TOOLKIT_TURNS", str(tmp_path))
     return tmp_path
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 __all__ = ["Ended", "turn"]
 
 #: Not the temporary folder, which clusters give every job anew: all runs of a user on a host have to meet here.
-_PLACE = Path("/tmp")
+#: Where even this one is a job's own, a variable names another.
+_PLACE = Path(os.environ.get("TOOLKIT_TURNS") or "/tmp")
 _LOOK_SECONDS = 0.01
 _SILENT_SECONDS = 5.0
 
