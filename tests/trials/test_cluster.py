@@ -232,6 +232,7 @@ def test_a_trial_that_fails_is_an_outcome_and_its_worker_stays(machines, trials_
     assert not psutil.pid_exists(next(process for n, process, _ in began(tmp_path) if n == 11))
 
 
+@pytest.mark.slow
 def test_one_trial_runs_at_a_time_where_workers_share_a_host(machines, trials_of):
     _, ended = run_on(machines.address, trials_of(1, 2, 3, measures=("resident",)))
     spans = sorted((one.started_at, one.started_at + one.elapsed_seconds) for _, one in ended)
@@ -339,6 +340,7 @@ def test_workers_that_are_all_lost_make_69(own_machines, toolkit_run, tmp_path, 
     assert read_store(tmp_path / "results").rows == ()
 
 
+@pytest.mark.slow
 def test_workers_that_offer_no_trials_make_69(own_machines, toolkit_run, monkeypatch, tmp_path):
     monkeypatch.setattr(cluster, "_PATIENCE_SECONDS", 2.0)
     own_machines.start_worker(offers="gpu=1")
@@ -554,6 +556,7 @@ openssl x509 -req -in bench.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 3
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl here")
 def test_tls_works_as_the_how_to_says(tmp_path, write_script, monkeypatch):
     how_to = (PACKAGE.parent / "docs" / "clusters.md").read_text()
