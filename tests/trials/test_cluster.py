@@ -103,6 +103,7 @@ class Machines:
                 if psutil.pid_exists(number):
                     os.kill(number, signal.SIGKILL)
             process.wait()
+        self.started.clear()
 
 
 def wait_until(condition, seconds=60):
