@@ -11,13 +11,13 @@ import pytest
 from toolkit import planning
 from toolkit.analysis.predictions import Prediction
 from toolkit.planning import UsageError, load_experiment, plan
-from toolkit.provenance import OF_THE_INTERPRETER, describe
+from toolkit.provenance import describe
 from toolkit.runner import Request, run
 from toolkit.store import StoreLocked
 from toolkit.store.read import read_store
 from toolkit.store.write import Writer
 from toolkit.trials import Outcome
-from toolkit.trials.host import MUST_AGREE
+from toolkit.trials.host import MUST_AGREE, OF_THE_INTERPRETER
 
 SCRIPT = """
 from pathlib import Path
