@@ -259,12 +259,22 @@ def check_create_graph_cycles(cell):
     assert cell("traced", "garbage_objects_count", way="create_graph") > 0
 
 
+def check_prediction_any_graph(cell):
+    for row in cell.rows:
+        for moment in ("peak", "end"):
+            measured = row.metrics[f"{moment}_traced_bytes"]
+            assert abs(measured - row.metrics[f"predicted_{moment}_bytes"]) <= 112
+    kept, dropped = [cell("traced", "end_traced_bytes", retain_grad=level) for level in (True, False)]
+    assert kept > dropped
+
+
 CHECKS = {
     "allocators": check_allocators,
     "checkpointing": check_checkpointing,
     "create_graph_cycles": check_create_graph_cycles,
     "gc_policy": check_gc_policy,
     "observer_effect": check_observer_effect,
+    "prediction_any_graph": check_prediction_any_graph,
     "probe_calibration": check_probe_calibration,
     "step15_backward_order": check_backward_order,
     "step17_reference_counting": check_reference_counting,

@@ -86,3 +86,79 @@ def test_a_workload_that_raises_is_told_of_in_one_line(tmp_path):
         UsageError, match=r"^asked: the workload cannot be recorded: ValueError: no such thing$"
     ):
         list(predict(experiment, "default", {}))
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("y.backward(create_graph=True)", "it records a backward pass"),
+        ("gradients(y, (x,))", "it calls gradients"),
+        ("with using_config(buffers='reused'): exp(x)", "it sets buffers"),
+        ("with using_config(traversal='lifo'): y.backward()", "it sets traversal"),
+    ],
+)
+def test_what_is_not_simulated_is_refused_in_one_line(tmp_path, body, told):
+    experiment = script(
+        tmp_path,
+        f"""
+        from toolkit import Experiment, Variable, exp, using_config
+        from toolkit.core.backward import gradients
+
+        def workload(trial):
+            x = Variable(trial.rng.standard_normal(10))
+            y = exp(x)
+            {body}
+
+        EXPERIMENT = Experiment(workload, factors={{}})
+        """,
+    )
+    with pytest.raises(UsageError, match=rf"^asked: the workload cannot be predicted: {told}.*$"):
+        list(predict(experiment, "default", {}))
+
+
+def test_a_gradient_that_only_one_mode_keeps_is_recorded_under_each(tmp_path):
+    experiment = script(
+        tmp_path,
+        """
+        from toolkit import Experiment, Variable, exp
+
+        def workload(trial):
+            x = Variable(trial.rng.standard_normal(10_000))
+            y = exp(exp(x))
+            y.backward()
+            return y.grad
+
+        EXPERIMENT = Experiment(workload, factors={})
+        """,
+    )
+    ends = {
+        one.mode.retain_grad: one.simulated.end_bytes
+        for one in predict(experiment, "default", {})
+        if one.mode.references == "weak"
+    }
+    assert ends == {False: 0, True: 80_000}
+
+
+def test_the_end_is_no_number_where_counts_of_objects_decide_it(tmp_path):
+    experiment = script(
+        tmp_path,
+        """
+        from toolkit import Experiment, Variable, exp
+
+        def workload(trial):
+            for _ in trial.steps(500):
+                exp(Variable(trial.rng.standard_normal(100)))
+
+        EXPERIMENT = Experiment(workload, factors={})
+        """,
+    )
+    told = {
+        (one.mode.references, bool(one.mode.thresholds)): one.simulated
+        for one in predict(experiment, "default", {})
+        if one.mode.enable_backprop
+    }
+    by_counts = told["strong", True]
+    assert by_counts.end_bytes is None
+    assert not by_counts.exact
+    assert by_counts.peak_bytes < told["strong", False].peak_bytes
+    assert told["weak", False].end_bytes == 0

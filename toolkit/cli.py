@@ -266,7 +266,8 @@ def _overrides(settings: Sequence[str]) -> dict[str, tuple[Level, ...]]:
 def _predict(experiment: str, profile: str, settings: tuple[str, ...]) -> None:
     """Print what a workload would need under every mode, from one run of it for each of its own levels.
 
-    Peak and end are bytes of array data. Nothing is stored.
+    Peak and end are bytes of array data. Where the collector comes by counts of objects, the peak is a model's, and
+    what is left at the end hangs on when it came last. Nothing is stored.
     """
     from toolkit.predicting import predict
     from toolkit.report.units import text
@@ -282,8 +283,8 @@ def _predict(experiment: str, profile: str, settings: tuple[str, ...]) -> None:
                 str(mode.retain_grad),
                 str(mode.enable_backprop),
                 "default" if mode.thresholds else "off" if mode.references == "strong" else "any",
-                text(simulated.peak_bytes, "bytes"),
-                text(simulated.end_bytes, "bytes"),
+                ("" if simulated.exact else "~ ") + text(simulated.peak_bytes, "bytes"),
+                "by chance" if simulated.end_bytes is None else text(simulated.end_bytes, "bytes"),
             )
         )
 

@@ -11,8 +11,8 @@ from toolkit.planning import UsageError, plan
 from toolkit.probes import Position
 from toolkit.trials import Level
 from toolkit.trials.levels import workload_levels
-from toolkit.trials.recorder import record
-from toolkit.trials.recording import Stepped
+from toolkit.trials.recorder import Recorder, UnpredictableError, record
+from toolkit.trials.recording import Recording, WentBack
 from toolkit.trials.running import RunningTrial
 
 __all__ = ["Predicted", "predict"]
@@ -48,27 +48,36 @@ def predict(
     Raises
     ------
     UsageError
-        See `planning.plan`; or the workload raises.
+        See `planning.plan`; or the workload raises, or does what is not simulated.
     """
     cells: dict[tuple[tuple[str, Level], ...], dict[str, Level]] = {}
     for trial in plan(experiment, profile, overrides, replicates=1):
         levels = workload_levels({**trial.constants, **trial.factors})
         cells[tuple(levels.items())] = levels
     for levels in cells.values():
-        try:
-            recording = record(lambda levels=levels: experiment.workload(_trial(experiment.seed), **levels))  # type: ignore[misc]
-        except Exception as problem:
-            reason = f"{type(problem).__name__}: {problem}".splitlines()[0]
-            raise UsageError(f"{experiment.name}: the workload cannot be recorded: {reason}") from problem
-        goes_back = any(isinstance(event, Stepped) for event in recording.events)
+        recordings = {False: _recorded(experiment, levels, retain_grad=False)}
+        if recordings[False].reads_kept_gradients:
+            # What the workload does may hang on whether there is such a gradient.
+            recordings[True] = _recorded(experiment, levels, retain_grad=True)
+        goes_back = any(isinstance(event, WentBack) for event in recordings[False].events)
         for mode in _modes(goes_back):
-            simulated = simulate(recording, mode)
+            simulated = simulate(recordings.get(mode.retain_grad, recordings[False]), mode)
             if simulated is not None:
                 yield Predicted(levels, mode, simulated)
 
 
-def _trial(seed: int) -> RunningTrial:
-    return RunningTrial(seed, Position(), lambda: None, lambda *_: None)
+def _recorded(experiment: Experiment, levels: dict[str, Level], *, retain_grad: bool) -> Recording:
+    recorder = Recorder()
+    trial = RunningTrial(experiment.seed, Position(), lambda: None, recorder.iterated)
+    try:
+        return record(
+            lambda: experiment.workload(trial, **levels), retain_grad=retain_grad, recorder=recorder
+        )
+    except UnpredictableError as problem:
+        raise UsageError(f"{experiment.name}: the workload cannot be predicted: {problem}") from problem
+    except Exception as problem:
+        reason = f"{type(problem).__name__}: {problem}".splitlines()[0]
+        raise UsageError(f"{experiment.name}: the workload cannot be recorded: {reason}") from problem
 
 
 def _modes(goes_back: bool) -> Iterator[Mode]:

@@ -18,12 +18,23 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Literal
 
 from toolkit.analysis.predictions import Deviation, Prediction, loop_without_collector
 from toolkit.trials import Level
 from toolkit.trials.collecting import policy_of
 
-__all__ = ["DRAWN", "Node", "chain_nodes", "loop_collected_every", "loop_under", "loop_with_collector"]
+__all__ = [
+    "DRAWN",
+    "Counts",
+    "Node",
+    "call_node",
+    "chain_nodes",
+    "leaf_node",
+    "loop_collected_every",
+    "loop_under",
+    "loop_with_collector",
+]
 
 #: How many tuples of one length wait for reuse (PyTuple_MAXFREELIST).
 FREE_LIST_LENGTH = 2000
@@ -62,10 +73,17 @@ def chain_nodes(k: int) -> tuple[Node, ...]:
     list of its inputs' arrays and the bound method `forward` are there (`Function.__call__`), and pass;
     while it tells the probes, another iterator, a generator and its function (`core.events.announce_call`).
     """
-    return (
-        Node(objects=1, held_by_earlier=False, passing=DRAWN),
-        *[Node(objects=2, tuples=2, held_by_earlier=False, passing=(2, 3))] * k,
-    )
+    return (leaf_node(), *[call_node(1)] * k)
+
+
+def leaf_node() -> Node:
+    """Return what is made along with the array of a leaf that is drawn at random."""
+    return Node(objects=1, held_by_earlier=False, passing=DRAWN)
+
+
+def call_node(outputs: int) -> Node:
+    """Return what a call of so many outputs makes along with their arrays."""
+    return Node(objects=1 + outputs, tuples=2, held_by_earlier=False, passing=(2, 3))
 
 
 def loop_under(
@@ -216,8 +234,66 @@ def _peak_and_bound(
     return found, max(1, *(abs(one - found) for one in moved))
 
 
+class Counts:
+    """What the collector counts, and which generations it collects when.
+
+    Attributes
+    ----------
+    made : int
+        How many objects were counted in all.
+    """
+
+    def __init__(
+        self, thresholds: Sequence[int], counted: int = 0, shifts: Iterator[int] | None = None
+    ) -> None:
+        self.made = 0
+        self._count = counted
+        self._shifts = itertools.repeat(0) if shifts is None else shifts
+        self._thresholds = thresholds
+        # A trial settles before its workload, last of all with a collection of the youngest generation.
+        self._young_collections = 1
+        self._free_tuples = 0
+
+    def make(self, node: Node) -> Iterator[tuple[Literal["before", "with", "after"], bool]]:
+        """Count what is made along with an array: before that is there, with it, and after.
+
+        Yields
+        ------
+        moment, due
+            Whether a collection falls there; the caller lets it `begin` before he goes on. The object that sets
+            off the one with the array is not yet among those that it looks at.
+        """
+        reused = min(node.tuples, self._free_tuples)
+        self._free_tuples -= reused
+        tuples = node.tuples - reused
+        self.made += node.objects + tuples
+        before = node.objects - 1 + min(tuples, 1)
+        before_array, after_array = node.passing
+        if self._count + before + before_array > self._thresholds[0]:
+            yield "before", True
+        else:
+            self._count += before
+            yield "before", False
+        self._count += node.objects + tuples - before
+        yield "with", self._count > self._thresholds[0]
+        yield "after", self._count + after_array > self._thresholds[0]
+
+    def begin(self) -> int:
+        """Begin a collection, and return the oldest generation that is collected."""
+        self._count = next(self._shifts)
+        if self._young_collections > self._thresholds[1]:
+            self._young_collections = 0
+            return 1
+        self._young_collections += 1
+        return 0
+
+    def freed(self, tuples: int) -> None:
+        """Know that a collection has freed tuples."""
+        self._free_tuples = min(self._free_tuples + tuples, FREE_LIST_LENGTH)
+
+
 class _Collector:
-    """Counts, and in each generation its arrays by iteration and position.
+    """In each generation its arrays, by iteration and position.
 
     Of `shifts` each collection takes one: how many objects earlier the next one comes than is counted.
     """
@@ -225,14 +301,9 @@ class _Collector:
     def __init__(
         self, nodes: Sequence[Node], thresholds: Sequence[int], counted: int, shifts: Iterator[int]
     ) -> None:
-        self._shifts = shifts
-        self._count = counted
+        self._counts = Counts(thresholds, counted, shifts)
         self._arrays = 0
         self._nodes = nodes
-        self._thresholds = thresholds
-        # A trial settles before its workload, last of all with a collection of the youngest generation.
-        self._young_collections = 1
-        self._free_tuples = 0
         self._young: list[tuple[int, int]] = []
         self._middle: list[tuple[int, int]] = []
         #: The iterations of which a part has moved to the middle generation, and further up.
@@ -246,39 +317,26 @@ class _Collector:
 
         Iterations before `oldest_alive` are garbage.
         """
-        node = self._nodes[position]
-        reused = min(node.tuples, self._free_tuples)
-        self._free_tuples -= reused
-        tuples = node.tuples - reused
-        before = node.objects - 1 + min(tuples, 1)
-        after = node.objects + tuples - before
-        before_array, after_array = node.passing
-        if self._count + before + before_array > self._thresholds[0]:
-            self._collect(oldest_alive)
-            self._called_before.add((iteration, position))
-        else:
-            self._count += before
-        self._arrays += 1
-        most = self._arrays
-        self._count += after
-        if self._count > self._thresholds[0]:
-            # The object that sets a collection off is not yet among those that it looks at.
-            self._collect(oldest_alive)
-        self._young.append((iteration, position))
-        if self._count + after_array > self._thresholds[0]:
-            self._collect(oldest_alive)
+        most = 0
+        for moment, due in self._counts.make(self._nodes[position]):
+            if moment == "with":
+                self._arrays += 1
+                most = self._arrays
+            if moment == "after":
+                self._young.append((iteration, position))
+            if due:
+                self._collect(oldest_alive)
+            if due and moment == "before":
+                self._called_before.add((iteration, position))
         return most
 
     def _collect(self, oldest_alive: int) -> None:
         """Collect the youngest generation, and the middle one if it is its turn."""
-        self._count = next(self._shifts)
-        if self._young_collections > self._thresholds[1]:
-            self._young_collections = 0
+        if self._counts.begin():
             kept = self._free([*self._middle, *self._young], oldest_alive, self._in_old)
             self._in_old.update(iteration for iteration, _ in kept)
             self._middle, self._in_middle = [], set()
         else:
-            self._young_collections += 1
             kept = self._free(self._young, oldest_alive, self._in_middle | self._in_old)
             self._in_middle.update(iteration for iteration, _ in kept)
             self._middle += kept
@@ -296,5 +354,5 @@ class _Collector:
                 kept.append((iteration, position))
             else:
                 self._arrays -= 1
-                self._free_tuples = min(self._free_tuples + node.tuples, FREE_LIST_LENGTH)
+                self._counts.freed(node.tuples)
         return kept

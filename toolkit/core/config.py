@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, fields, replace
 from typing import Final, Literal
 
-__all__ = ["Config", "current_config", "no_grad", "using_config"]
+__all__ = ["Config", "current_config", "named_toggles", "no_grad", "using_config"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +80,13 @@ class Config:
 
 
 _current: ContextVar[Config] = ContextVar("toolkit_config", default=Config())
+_named: ContextVar[frozenset[str]] = ContextVar("toolkit_named", default=frozenset())
 
 #: The configuration in force in this thread or task: `current_config()` returns a `Config`.
 current_config: Final = _current.get
+
+#: Which toggles blocks of `using_config` around here have set, be it to what they were: a frozen set of names.
+named_toggles: Final = _named.get
 
 _UNSET: Final = object()
 
@@ -126,11 +130,12 @@ def using_config(
 @contextmanager
 def _overriding(settings: dict[str, object]) -> Iterator[Config]:
     config = replace(_current.get(), **settings)  # type: ignore[arg-type]
-    token = _current.set(config)
+    token, names = _current.set(config), _named.set(_named.get().union(settings))
     try:
         yield config
     finally:
         _current.reset(token)
+        _named.reset(names)
 
 
 def no_grad() -> _GeneratorContextManager[Config]:

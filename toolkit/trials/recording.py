@@ -1,29 +1,39 @@
 """A recording: what a workload does to the engine, once, so that its memory under every mode can be computed.
 
-Two things decide when an array is freed: the engine, whose rules are known, and the workload's own names, which are
-not. A recording holds what is not known: which variables and functions there are, in which order they come, and
-when the workload lets go of each variable.
+Two things decide when an array is freed: the engine, whose rules are known, and the workload's own names, which
+are not. A recording holds what is not known: which variables and functions there are, in which order they come,
+when the workload takes and lets go of variables, functions and bare arrays, and which toggles it sets itself.
 
 Variables, functions and arrays are numbered; a view counts as the array that owns its memory. An event that stands
-for a moment tells `other_bytes`, array data alive at that moment that belongs to no variable and no gradient, and
-`above_bytes`, how far the peak since the event before lay above what is alive at that moment.
+for a moment tells `other_bytes`, array data alive at that moment that the recording does not follow, and
+`above_bytes`, how far the peak since the event before lay above what is alive at that moment. A toggle is None
+where the workload leaves it to the mode.
 """
 
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 __all__ = [
+    "ArrayLetGo",
+    "ArrayTaken",
     "Born",
     "Called",
-    "Cleared",
+    "Collected",
     "Ended",
     "Event",
+    "FunctionLetGo",
     "Gradient",
+    "GradientSet",
+    "Iterated",
     "LetGo",
     "Moment",
+    "PassedOn",
     "Recording",
     "Replaced",
+    "StepEnded",
     "Stepped",
+    "Unchained",
+    "WentBack",
     "Worked",
 ]
 
@@ -49,9 +59,11 @@ class Born:
 class Called:
     """A function made variables `outputs`, which hold `arrays`, from variables `inputs`.
 
-    It holds the inputs at the positions `held`, the creators of the others, and the arrays `saved`, which nothing
-    else held when it was called but functions and the variables `outputs`. Where the workload itself had switched
-    the graph off, `held` is None: no mode records the call.
+    In a graph it holds the inputs at the positions `held`, the creators of the others, and the arrays `saved`; in
+    a graph and without one, the arrays `keeps` and `attributes`. All but the last go when the function lets go of
+    what it saved, if it does before it goes itself. Of the arrays saved, each that is `rounded` stands beside the
+    variable whose data it holds. `above_unsaved_bytes` is how far the peak lay above what was alive before
+    anything was saved.
     """
 
     moment: Moment
@@ -59,8 +71,14 @@ class Called:
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
     arrays: tuple[int, ...]
-    held: tuple[int, ...] | None
+    held: tuple[int, ...]
     saved: tuple[int, ...]
+    keeps: tuple[int, ...]
+    attributes: tuple[int, ...]
+    rounded: tuple[tuple[int, int], ...]
+    above_unsaved_bytes: int
+    enable_backprop: bool | None = None
+    references: Literal["weak", "strong"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +91,16 @@ class Gradient:
 
 
 @dataclass(frozen=True, slots=True)
+class WentBack:
+    """A backward pass began, from `root`; what is passed on to that next is where it starts."""
+
+    root: int
+    retain_grad: bool | None
+    retain_graph: bool | None
+    accumulation: Literal["new", "in_place"] | None
+
+
+@dataclass(frozen=True, slots=True)
 class Stepped:
     """A function computed the gradients of its inputs; they have not been passed on."""
 
@@ -80,6 +108,23 @@ class Stepped:
     function: int
     output_gradients: tuple[Gradient, ...]
     input_gradients: tuple[Gradient | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PassedOn:
+    """A gradient arrived at `variable`; `total` is what came of it where one was there before."""
+
+    variable: int
+    gradient: Gradient
+    total: Gradient | None
+
+
+@dataclass(frozen=True, slots=True)
+class StepEnded:
+    """A function has passed its gradients on; `kept` are those that its outputs have, in its own order."""
+
+    function: int
+    kept: tuple[Gradient | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +149,32 @@ class LetGo:
 
 
 @dataclass(frozen=True, slots=True)
-class Cleared:
-    """The workload cleared the gradient of `variable`."""
+class FunctionLetGo:
+    """The workload no longer holds `function`, which it held when that was called."""
+
+    function: int
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayTaken:
+    """The workload holds `array` by a name of its own."""
+
+    array: int
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayLetGo:
+    """The workload no longer holds `array` by a name of its own."""
+
+    array: int
+
+
+@dataclass(frozen=True, slots=True)
+class GradientSet:
+    """The workload gave `variable` a gradient, or cleared the one it had."""
 
     variable: int
+    gradient: Gradient | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +185,50 @@ class Replaced:
     array: int
 
 
-Event: TypeAlias = Born | Called | Stepped | Worked | Ended | LetGo | Cleared | Replaced
+@dataclass(frozen=True, slots=True)
+class Unchained:
+    """The workload cut `variable` off from the function that made it."""
+
+    variable: int
 
 
 @dataclass(frozen=True, slots=True)
+class Collected:
+    """The workload had the garbage collector run, up to `generation`."""
+
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Iterated:
+    """The workload ended `step` of an epoch of so many `steps`."""
+
+    step: int
+    steps: int
+
+
+Event: TypeAlias = (
+    Born
+    | Called
+    | WentBack
+    | Stepped
+    | PassedOn
+    | StepEnded
+    | Worked
+    | Ended
+    | LetGo
+    | FunctionLetGo
+    | ArrayTaken
+    | ArrayLetGo
+    | GradientSet
+    | Replaced
+    | Unchained
+    | Collected
+    | Iterated
+)
+
+
+@dataclass(slots=True)
 class Recording:
     """What a workload did.
 
@@ -131,7 +238,18 @@ class Recording:
         In order.
     array_bytes : dict of int to int
         The size of each array.
+    retain_grad : bool
+        The level under which it was recorded.
+    reads_kept_gradients : bool
+        Whether the workload asked for the gradient of an intermediate variable, so that what it does may hang on
+        `retain_grad`: it then stands for that level alone.
+    computes_again : bool
+        Whether gradients compute parts of the graph again (checkpoints), whose graphs are not followed: it then
+        stands for weak references and sums in new arrays alone.
     """
 
     events: list[Event] = field(default_factory=list)
     array_bytes: dict[int, int] = field(default_factory=dict)
+    retain_grad: bool = False
+    reads_kept_gradients: bool = False
+    computes_again: bool = False
