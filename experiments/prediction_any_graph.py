@@ -123,10 +123,11 @@ def predict(cell, interpreter):
     rng = np.random.default_rng(0)
     recording = record(lambda: GRAPHS[cell["graph"]](rng.standard_normal, cell["n"]))
     simulated = simulate(recording, Mode(references=cell["references"], retain_grad=cell["retain_grad"]))
+    array_bytes = 8 * cell["n"]
     return Prediction(
-        peak_arrays=simulated.peak_bytes,
-        end_arrays=simulated.end_bytes,
-        array_bytes=1,
+        peak_arrays=simulated.peak_bytes / array_bytes,
+        end_arrays=simulated.end_bytes / array_bytes,
+        array_bytes=array_bytes,
         basis="lifetimes simulated from one recording",
     )
 
