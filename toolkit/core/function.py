@@ -9,7 +9,7 @@ from toolkit.core import events
 from toolkit.core.buffers import reusing
 from toolkit.core.config import Config, current_config
 from toolkit.core.saving import Guarded, Rounded, kept, kept_data, with_data, without_data
-from toolkit.core.variable import Array, Operand, Variable, as_array
+from toolkit.core.variable import Array, Constant, Operand, Variable, as_array
 
 __all__ = ["Function", "compute"]
 
@@ -157,6 +157,10 @@ class Function:
         """Return the inputs as variables with data, whatever stands in for them."""
         return tuple([with_data(x.variable if isinstance(x, Guarded) else x) for x in self.inputs])
 
+    def is_constant(self, position: int) -> bool:
+        """Return whether an input came as an array or a number: a costly gradient of it may be left out."""
+        return isinstance(self.inputs[position], Constant)
+
     def constant(self, position: int = 0) -> Array:
         """Return the array of an input that the gradient hangs on in steps only, such as by its sign."""
         x = self.inputs[position]
@@ -228,5 +232,5 @@ def _as_input(value: Operand, beside: list[np.dtype[Any]]) -> Variable:
     if isinstance(value, bool | int | float) and beside:
         # A 0-d float64 array would turn its float32 neighbours into float64; a Python scalar does not
         # (NEP 50).
-        return Variable(np.array(value, dtype=np.result_type(*beside, value)))
-    return Variable(as_array(value))
+        return Constant(np.array(value, dtype=np.result_type(*beside, value)))
+    return Constant(as_array(value))

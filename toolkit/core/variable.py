@@ -8,7 +8,7 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from toolkit.core.function import Function
 
-__all__ = ["Array", "Operand", "Variable", "as_array", "as_variable"]
+__all__ = ["Array", "Constant", "Operand", "Variable", "as_array", "as_variable"]
 
 Array: TypeAlias = npt.NDArray[Any]
 Operand: TypeAlias = "Variable | Array | np.generic | float"
@@ -156,6 +156,12 @@ class Variable:
 
         def astype(self, dtype: npt.DTypeLike) -> "Variable":
             """Return `toolkit.astype` of this variable."""
+
+
+class Constant(Variable):
+    """The leaf that stands for an operand which is no variable: nobody can ask for its gradient."""
+
+    __slots__ = ()
 
 
 def as_array(value: Any) -> Any:

@@ -52,3 +52,19 @@ def test_mixed_dtypes_promote_and_come_back():
     assert y.dtype == np.float64
     y.backward()
     assert (x.grad.dtype, w.grad.dtype) == (np.float32, np.float64)
+
+
+@pytest.mark.parametrize("shapes", SHAPES, ids=str)
+def test_no_product_is_made_for_an_operand_that_has_no_gradient(shapes):
+    rng = np.random.default_rng(0)
+    x0, x1 = (rng.standard_normal(shape) for shape in shapes)
+    both = Variable(x0), Variable(x1)
+    matmul(*both).backward()
+    for place, operands in enumerate([(both[0], x1), (x0, both[1])]):
+        y = matmul(*operands)
+        expected = both[place].grad
+        both[place].cleargrad()
+        gxs = y.creator.backward(np.ones_like(y.data))
+        assert gxs[1 - place] is None
+        y.backward()
+        np.testing.assert_array_equal(both[place].grad, expected)

@@ -23,7 +23,10 @@ class MatMul(Function):
         return y
 
     def backward(self, gy: Any) -> tuple[Any, Any]:
-        """Return ``gy @ x1.T`` and ``x0.T @ gy``, added up over the axes that broadcasting made."""
+        """Return ``gy @ x1.T`` and ``x0.T @ gy``, added up over the axes that broadcasting made.
+
+        The product that an operand without a gradient would take, such as the data of a first layer, is left out.
+        """
         x0, x1 = self.input_like(gy, 0), self.input_like(gy, 1)
         left, right = x0, x1
         # A vector is a matrix of one row on the left, of one column on the right; the product lacks it.
@@ -31,11 +34,13 @@ class MatMul(Function):
             right, gy = right.reshape(x1.size, 1), gy.reshape(*gy.shape, 1)
         if x0.ndim == 1:
             left, gy = left.reshape(1, x0.size), gy.reshape(*gy.shape[:-1], 1, gy.shape[-1])
-        gx0 = gy @ _transposed(right)
+        gx0 = None if self.is_constant(0) else _to_input(gy @ _transposed(right), left, x0)
+        if self.is_constant(1):
+            return gx0, None
         # One matrix for a whole stack: its gradient is one product too, with no stack of products to add up.
         shared = right.ndim == 2 < left.ndim
         gx1 = _rows(left).T @ _rows(gy) if shared else _transposed(left) @ gy
-        return _to_input(gx0, left, x0), _to_input(gx1, right, x1)
+        return gx0, _to_input(gx1, right, x1)
 
 
 def _rows(matrices: Any) -> Any:
