@@ -33,7 +33,7 @@ ROWS, COLUMNS = 40, 50
 N = ROWS * COLUMNS
 #: numpy makes an array of a Python constant for a moment, and a scalar is an array of its own.
 CONSTANT_BYTES = 96
-PROGRAMS = 150
+PROGRAMS = 100
 MODES = [
     Mode(references=references, retain_grad=retain_grad, retain_graph=retain_graph, accumulation=accumulation)
     for references, retain_grad, retain_graph, accumulation in itertools.product(
