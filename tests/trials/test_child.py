@@ -232,7 +232,7 @@ def test_no_trial_outlives_a_supervisor_that_is_killed(make_trial, tmp_path, eve
         supervisor.send_signal(signal.SIGKILL)
         supervisor.wait()
     eventually(lambda: all(not one.is_running() or one.status() == psutil.STATUS_ZOMBIE for one in processes))
-    for folder in (tmp_path / "temporary").glob("trial-*"):
+    for folder in (tmp_path / "temporary").glob("toolkit-trial-*"):
         for file in folder.iterdir():
             file.unlink()
         folder.rmdir()

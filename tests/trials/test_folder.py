@@ -54,12 +54,47 @@ def test_what_a_killed_supervisor_left_is_swept_and_what_a_living_one_has_is_not
             assert list(temporary.iterdir()) == [mine]
 
 
-def test_what_is_no_file_in_the_place_of_a_lock_holds_nobody_up(temporary):
-    for name in ("trial-pipe", "trial-link"):
-        (temporary / name).mkdir()
-    os.mkfifo(temporary / "trial-pipe" / "supervisor.lock")
-    (temporary / "file").touch()
-    (temporary / "trial-link" / "supervisor.lock").symlink_to(temporary / "file")
+@pytest.mark.parametrize("left", [[], ["log"], ["a/b/log"]])
+def test_one_is_swept_at_whatever_moment_its_supervisor_was_killed(temporary, left):
+    folder = temporary / "toolkit-trial-left"
+    folder.mkdir()
+    for name in left:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    sweep()
+    assert list(temporary.iterdir()) == []
+
+
+def test_one_that_is_swept_before_it_is_locked_is_made_again(temporary, monkeypatch):
+    made, make = [], tempfile.mkdtemp
+
+    def swept_at_once(**how):
+        made.append(make(**how))
+        if len(made) < 3:
+            sweep()
+        return made[-1]
+
+    monkeypatch.setattr(tempfile, "mkdtemp", swept_at_once)
+    with trial_folder() as folder:
+        assert [str(folder)] == made[2:]
+
+
+def test_folders_nested_deeper_than_the_interpreter_follows_are_removed(temporary):
+    with trial_folder() as folder:
+        at = os.open(folder, os.O_RDONLY)
+        for _ in range(3000):
+            os.mkdir("d", dir_fd=at)
+            below = os.open("d", os.O_RDONLY, dir_fd=at)
+            os.close(at)
+            at = below
+        os.close(at)
+    assert list(temporary.iterdir()) == []
+
+
+def test_what_is_no_folder_in_the_place_of_one_holds_nobody_up(temporary):
+    os.mkfifo(temporary / "toolkit-trial-pipe")
+    (temporary / "folder").mkdir()
+    (temporary / "toolkit-trial-link").symlink_to(temporary / "folder")
     # In a process of its own, which can be ended if it waits for ever.
     subprocess.run(
         [sys.executable, "-c", "from toolkit.trials.folder import sweep; sweep()"],
@@ -68,11 +103,15 @@ def test_what_is_no_file_in_the_place_of_a_lock_holds_nobody_up(temporary):
         check=True,
         timeout=60,
     )
-    assert {path.name for path in temporary.iterdir()} == {"trial-pipe", "trial-link", "file"}
+    assert {path.name for path in temporary.iterdir()} == {
+        "toolkit-trial-pipe",
+        "toolkit-trial-link",
+        "folder",
+    }
 
 
 def test_folders_of_others_are_left_alone(temporary):
-    for name in ("trial-of-something-else", "other"):
+    for name in ("toolkit-of-something-else", "other"):
         (temporary / name).mkdir()
         (temporary / name / "lock").touch()
     sweep()

@@ -3,33 +3,32 @@
 import fcntl
 import os
 import shutil
-import stat
+import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from toolkit.trials.marking import end_marked
 
 __all__ = ["sweep", "trial_folder"]
 
-_PREFIX = "trial-"
-_LOCK = "supervisor.lock"
+_PREFIX = "toolkit-trial-"
 
 
 @contextmanager
 def trial_folder() -> Iterator[Path]:
     """Make a folder among the temporary ones, locked while this process lives, and remove it after the block."""
-    with tempfile.TemporaryDirectory(prefix=_PREFIX) as name, Path(name, "new.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        # Under its name for all to see it is locked from the first.
-        os.rename(lock.name, Path(name, _LOCK))
-        try:
-            yield Path(name)
-        except OSError as problem:
-            # A write that finds no room does not say where.
-            problem.filename = problem.filename or name
-            raise
+    path, lock = _made()
+    try:
+        yield path
+    except OSError as problem:
+        # A write that finds no room does not say where.
+        problem.filename = problem.filename or os.fspath(path)
+        raise
+    finally:
+        _remove(path)
+        os.close(lock)
 
 
 def sweep() -> None:
@@ -38,19 +37,42 @@ def sweep() -> None:
     What such a trial had started is killed before its folder is removed. That is told by its mark alone: the
     number of a process may have gone to a stranger since.
     """
-    for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*/{_LOCK}"):
-        try:
-            # The temporary folder is everybody's: to open a pipe that lies there would wait for ever.
-            with open(path, opener=_open_at_once) as lock:
-                status = os.fstat(lock.fileno())
-                if stat.S_ISREG(status.st_mode) and status.st_uid == os.getuid():
+    for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        # It is held, or another run sweeps as well.
+        with suppress(OSError):
+            lock = _open(path)
+            try:
+                if os.fstat(lock).st_uid == os.getuid():
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    end_marked(path.parent)
-                    shutil.rmtree(path.parent)
-        except OSError:
-            # It is held, or another run sweeps as well.
-            continue
+                    end_marked(path)
+                    _remove(path)
+            finally:
+                os.close(lock)
 
 
-def _open_at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+def _made() -> tuple[Path, int]:
+    # The folder itself is what is locked: a file in it would be gone before the folder is, and a supervisor that is
+    # killed between the two would leave what nobody sweeps.
+    while True:
+        path = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        with suppress(FileNotFoundError):
+            lock = _open(path)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if path.exists():
+                return path, lock
+            os.close(lock)
+        # Another run swept it before it was locked.
+
+
+def _open(path: Path) -> int:
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+
+
+def _remove(path: Path) -> None:
+    try:
+        shutil.rmtree(path)
+    except (OSError, RecursionError):
+        # Folders nested deeper than this interpreter can follow, or files that came while it removed.
+        subprocess.run(
+            ["rm", "-rf", "--", path], check=True, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
