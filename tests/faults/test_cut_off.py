@@ -223,7 +223,7 @@ def test_row_17_no_room_for_temporary_files_is_no_failure_of_the_trial(bench, mo
     begin = mounted(f"mount -t tmpfs -o size=64k none {bench.temporary}")
     full = bench.run("run", script, "--set", "i=1", before=begin)
     assert (full.returncode, full.out) == (74, "")
-    assert re.search(r"^toolkit: .*/trial-.*: No space left on device$", full.err, re.MULTILINE)
+    assert re.search(r"^toolkit: .*/toolkit-trial-.*: No space left on device$", full.err, re.MULTILINE)
     # It ran, and there was no room for its result.
     assert bench.log() == ["1"]
     assert read_store(bench.results).rows == ()
