@@ -68,7 +68,9 @@ def killed_again_and_again(bench, eventually, count, kills, most):
         _, said = process.communicate()
         resumed += "was cut off and is resumed" in said
         # What the trials had started may be there still. The trials themselves are not.
-        leaders = [one for one in bench.processes() if "toolkit.trials.child" in " ".join(one.cmdline())]
+        leaders = [
+            one for one in bench.processes() if "toolkit.trials.child" in " ".join(one.info["cmdline"])
+        ]
         psutil.wait_procs(leaders, timeout=10)
         assert not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in leaders)
         after = rows_by_key(bench.results)
