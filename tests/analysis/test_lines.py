@@ -26,7 +26,6 @@ LEDGER = {
 PROFILER = {
     "line_number": [30, 31, 33],
     "line_profiler_increment_bytes": [9000, 0, -4096],
-    "line_profiler_rss_bytes": [9000, 9000, 9000],
     "line_profiler_calls_count": [1, 2, 2],
 }
 

@@ -41,8 +41,8 @@ def test_the_loop_of_the_book(measured):
 
 def test_the_line_of_def_has_the_whole_process_for_its_increment(measured):
     outcome = measured("return None", "profiled")
-    increments, highest = by_line(outcome, "increment_bytes"), by_line(outcome, "rss_bytes")
-    assert increments[DEF] == highest[DEF] > 20 << 20
+    increments = by_line(outcome, "increment_bytes")
+    assert increments[DEF] > 20 << 20
     assert abs(increments[DEF + 1]) <= OWN_BYTES
 
 

@@ -31,7 +31,6 @@ def profiler(*increments):
     return {
         "line_number": [8, 9, 10],
         "line_profiler_increment_bytes": list(increments),
-        "line_profiler_rss_bytes": [increments[0]] * 3,
         "line_profiler_calls_count": [1, 3, 3],
     }
 

@@ -63,7 +63,7 @@ class Profiled:
 
     def metrics(self) -> dict[str, int | float]:
         """Return how often the body ran, and the increments of all lines of the body together."""
-        numbers, increments, _, occurrences = self._columns()
+        numbers, increments, occurrences = self._columns()
         return {
             "profiled_executions_count": occurrences[0] if numbers else 0,
             "profiled_increment_bytes": sum(increments[1:]),
@@ -71,23 +71,22 @@ class Profiled:
 
     def series(self) -> dict[str, list[int] | list[float]]:
         """Return a reading for each line that ran; the first is that of the line of def."""
-        numbers, increments, highest, occurrences = self._columns()
+        numbers, increments, occurrences = self._columns()
         return {
             "line_number": numbers,
             "line_profiler_increment_bytes": increments,
-            "line_profiler_rss_bytes": highest,
             "line_profiler_calls_count": occurrences,
         }
 
-    def _columns(self) -> tuple[list[int], list[int], list[int], list[int]]:
+    def _columns(self) -> tuple[list[int], list[int], list[int]]:
         lines = [
-            (number, _bytes(reading[0]), _bytes(reading[1]), reading[2])
+            (number, _bytes(reading[0]), reading[2])
             for _, listing in self._profiler.code_map.items()
             for number, reading in listing
             if reading is not None
         ]
-        numbers, increments, highest, occurrences = ([line[place] for line in lines] for place in range(4))
-        return numbers, increments, highest, occurrences
+        numbers, increments, occurrences = ([line[place] for line in lines] for place in range(3))
+        return numbers, increments, occurrences
 
     def conditions(self) -> dict[str, str | int]:
         """Return the source of the workload."""
