@@ -8,22 +8,40 @@ from toolkit.report.names import unique_stems
 
 
 @pytest.fixture
-def headings(make_store, tmp_path, results_of):
-    """Return a function that gives the headings of the medians of trials: (measure, metrics, conditions)."""
+def medians(make_store, tmp_path, results_of):
+    """Return a function that gives the table of medians of trials: (measure, metrics, conditions)."""
 
     def of(*trials):
         with make_store(tmp_path) as store:
             for replicate, (measure, metrics, conditions) in enumerate(trials):
                 made = store.outcome(metrics, conditions=conditions)
                 store.add("loop", {"n": 1}, measure, replicate, made)
-        return [column.heading for column in tables.medians(results_of(tmp_path), "medians").columns]
+        return tables.medians(results_of(tmp_path), "medians")
 
     return of
+
+
+@pytest.fixture
+def headings(medians):
+    """Return a function that gives the headings of that table."""
+    return lambda *trials: [column.heading for column in medians(*trials).columns]
 
 
 def test_times_are_of_timed_trials_alone(headings):
     metrics = {"wall_seconds": 1.0, "cpu_seconds": 2.0}
     assert headings(("resident", metrics, {}), ("timed", {"wall_seconds": 0.5}, {})) == ["wall time"]
+
+
+@pytest.mark.parametrize(
+    ("cpu_seconds", "shown"), [(0.003, ["wall time"]), (0.02, ["wall time", "CPU time"])]
+)
+def test_processor_time_is_shown_where_its_clock_can_tell_it(medians, cpu_seconds, shown):
+    metrics = {"wall_seconds": 0.02, "cpu_seconds": cpu_seconds, "cpu_step_seconds": 0.01}
+    table = medians(("timed", metrics, {}))
+    assert [column.heading for column in table.columns] == shown
+    assert [
+        note for note in table.notes if note.startswith("CPU time is read off a clock that goes on by 10.0")
+    ]
 
 
 def test_the_measure_is_named_where_the_name_of_the_metric_does_not_tell_it(headings):

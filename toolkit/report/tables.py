@@ -1,13 +1,13 @@
 """The tables of one experiment, and the table of what the report must show."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from toolkit.analysis.comparison import Comparison
 from toolkit.analysis.results import Cell, Results
 from toolkit.probes.ledger import PHASES, ROLES
 from toolkit.report import Column, Finding, Table, Unit, Value
 from toolkit.report.observers import FLAG, remark, state
-from toolkit.report.units import unit_of, words_of
+from toolkit.report.units import text, unit_of, words_of
 from toolkit.trials import Measure
 from toolkit.trials.measuring import probe_details
 
@@ -22,6 +22,9 @@ _LEADING: Mapping[str, Measure] = {
     "gc_pause_max_seconds": "timed",
     "wall_seconds": "timed",
 }
+
+#: In what the clock of a metric counts, where that may be more than what it is to tell.
+_CLOCK_STEPS = {"cpu_seconds": "cpu_step_seconds"}
 
 #: The metrics that the table of the composition has, under the names that people read.
 _COMPOSITION = {
@@ -38,27 +41,45 @@ def medians(results: Results, stem: str) -> Table:
     recorded = dict.fromkeys(name for row in results.rows for name in row.metrics)
     left_out = probe_details()
     others = (name for name in recorded if name not in left_out and not name.startswith("predicted_"))
-    columns = []
-    cells: list[Mapping[object, Cell]] = []
-    for metric in dict.fromkeys((*_LEADING, *others)):
-        found = _cells(results, metric)
+    found = {metric: _cells(results, metric) for metric in dict.fromkeys((*_LEADING, *others))}
+    told = {
+        metric: {cell.identity: cell.estimate for cell in cells if _tells(metric, cell)}
+        for metric, cells in found.items()
         # What never happened in any cell would be a column of zeros.
-        if any(cell.estimate.median for cell in found):
-            cells.append({cell.identity: cell for cell in found})
-            columns.append(Column(heading=_heading(metric, found), name=metric, unit=unit_of(metric)))
-    rows = []
-    shown = [next(iter(some.values())) for some in cells]
-    for levels in results.combinations:
-        identity = tuple(levels.items())
-        own = [some[identity].estimate if identity in some else None for some in cells]
-        rows.append((*levels.values(), *own))
+        if any(cell.estimate.median and _tells(metric, cell) for cell in cells)
+    }
+    columns = (
+        Column(heading=_heading(metric, found[metric]), name=metric, unit=unit_of(metric)) for metric in told
+    )
     return Table(
         stem=stem,
         title="Medians of each cell, with intervals",
         columns=(*_level_columns(results.varying), *columns),
-        rows=tuple(rows),
-        notes=_notes(shown),
+        rows=tuple(
+            (*levels.values(), *(own.get(tuple(levels.items())) for own in told.values()))
+            for levels in results.combinations
+        ),
+        notes=(*_notes(found[metric][0] for metric in told), *_clock_notes(found)),
     )
+
+
+def _tells(metric: str, cell: Cell) -> bool:
+    """Return whether a reading is more than the clock that it was taken by can tell."""
+    return metric not in _CLOCK_STEPS or cell.estimate.median >= _step(metric, cell)
+
+
+def _step(metric: str, cell: Cell) -> float:
+    return cell.trial.metrics.get(_CLOCK_STEPS[metric], 0.0)
+
+
+def _clock_notes(found: Mapping[str, Sequence[Cell]]) -> Iterator[str]:
+    for metric in _CLOCK_STEPS:
+        step = max((_step(metric, cell) for cell in found.get(metric, ())), default=0.0)
+        if step:
+            yield (
+                f"{words_of(metric)} is read off a clock that goes on by {text(step, 'seconds')}, as these trials "
+                "saw it: a figure may be off by that, and one that is less is not shown."
+            )
 
 
 def composition(results: Results, stem: str) -> Table | None:

@@ -23,6 +23,8 @@ _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 #: Beyond these a number has more digits, or zeros after the point, than the eye can count.
 _POWERS_FROM, _POWERS_BELOW = 1e9, 1e-3
 _NOTHING = "\N{EN DASH}"
+#: The metrics whose name says what was counted only with its unit.
+_TIMES = {"wall_seconds": "wall_time", "cpu_seconds": "CPU_time"}
 
 
 def unit_of(metric: str) -> Unit:
@@ -35,8 +37,8 @@ def unit_of(metric: str) -> Unit:
 
 def words_of(metric: str) -> str:
     """Return the name of a metric without its unit, in words: ``peak_rss_bytes`` is "peak RSS"."""
-    words = metric.removesuffix(f"_{unit_of(metric)}").replace("wall", "wall_time").split("_")
-    return " ".join(word.upper() if word in ("cpu", "gc", "rss") else word for word in words)
+    words = _TIMES.get(metric, metric.removesuffix(f"_{unit_of(metric)}")).split("_")
+    return " ".join(word.upper() if word in ("gc", "rss") else word for word in words)
 
 
 def scale(unit: Unit, largest: float) -> tuple[float, str]:
