@@ -90,7 +90,7 @@ def findings(results):
 
     python = bench(results)
     for n in reversed(results.levels("n")):
-        yield from verdicts(results, n, python)
+        yield from kept_by_each(results, n, python)
     yield from fastest_and_slowest(results, python)
     yield claims.everywhere(
         results,
@@ -135,12 +135,12 @@ def glibc_keeps(results, python):
     return kept > peak / 2 and trimmed < peak / 50 and fixed_kept < fixed_peak / 50, told
 
 
-def verdicts(results, n, python):
-    """Say which allocators keep the garbage that was collected, who most, and what its own call gives back."""
+def kept_by_each(results, n, python):
+    """Say of each allocator what it keeps of the memory that was freed, before and after its release call."""
     from toolkit.report import Finding
-    from toolkit.report.units import number, text
+    from toolkit.report.units import text
 
-    kept, none, peaks = {}, [], []
+    told = []
     for malloc in results.levels("malloc"):
         levels = {"malloc": malloc, "references": "strong", "n": n, "python": python}
         readings = [
@@ -148,33 +148,14 @@ def verdicts(results, n, python):
         ]
         if not all(readings):
             continue
-        peak, collected, trimmed = (max(0, reading.median) for reading in readings)
-        peaks.append(peak)
-        # Below a fiftieth of the peak they are pages that the interpreter's own objects moved.
-        if collected <= peak / 50:
-            none.append(malloc)
-        else:
-            kept[malloc] = collected, trimmed
-    if not peaks:
-        return
-    told = [f"{', '.join(none)} give back all of it"] if none else []
-    if kept:
-        most = max(kept, key=lambda malloc: kept[malloc][0])
-        collected, trimmed = kept[most]
-        back = number(100 * max(0, collected - trimmed) / collected, 0)
-        others = [malloc for malloc in kept if malloc != most]
-        also = f"; {', '.join(others)} keep some too" if others else ""
-        told.append(
-            f"{most} keeps most, {text(collected, 'bytes')}, of which its own call gives back {back} %{also}"
+        # Below 0 are pages that were resident before the workload.
+        peak, collected, trimmed = (text(max(0, reading.median), "bytes") for reading in readings)
+        told.append(f"{malloc} {collected} of {peak}" + (f" ({trimmed})" if trimmed != collected else ""))
+    if told:
+        yield Finding(
+            sentence=f"n={n:,}, all arrays garbage, which is collected at the end: of its resident peak each "
+            f"allocator keeps (in brackets: after its own release call) {'; '.join(told)}."
         )
-    # Less than the least of glibc's thresholds, M_TRIM_THRESHOLD, is what an allocator may keep by design.
-    stay = {malloc: trimmed for malloc, (_, trimmed) in kept.items() if trimmed > 128 << 10}
-    if stay:
-        stays = ", ".join(f"{text(trimmed, 'bytes')} with {malloc}" for malloc, trimmed in stay.items())
-        told.append(f"after its own release call there stay {stays}")
-    yield Finding(
-        sentence=f"n={n:,}, up to {text(max(peaks), 'bytes')} of garbage, collected at the end: {'; '.join(told)}."
-    )
 
 
 def fastest_and_slowest(results, python):
