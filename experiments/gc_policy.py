@@ -93,13 +93,13 @@ def figures(results):
             name=f"pauses{ending}",
             title=f"When, and for how long, the collector stops the program{on}",
         )
-    if several:
+    if several or not timed:
         yield bars(
             results,
             "peak_rss_bytes",
             "resident",
             by=["references", "gc", "python"],
-            where={**size, "gc": ["default", "threshold=100"]},
+            where={**size, **({"gc": ["default", "threshold=100"]} if several else {})},
             name="peak-interpreters",
             title="Resident peak in each interpreter, by policy",
             caption=f"Objects that the youngest generation waits for: {own_thresholds(results, size)}.",
