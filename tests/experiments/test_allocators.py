@@ -1,4 +1,4 @@
-"""What `allocators` says: what each keeps, and a difference of times where replicates tell one from noise."""
+"""What `allocators` says of times: a difference only where replicates tell one from noise."""
 
 import pytest
 
@@ -36,23 +36,3 @@ def told(times):
 )
 def test_a_difference_of_times_is_told_where_it_is_one(fixed, default, expected):
     assert told({"fixed": fixed, "default": default}).startswith(expected)
-
-
-def test_each_allocator_is_told_with_what_it_keeps_of_its_peak():
-    experiment = load_experiment("allocators")
-    kept = {"fixed": (0, -4096), "default": (12 << 20, 1 << 20), "heap": (20 << 20, 20 << 20)}
-    rows = [
-        row
-        for row in rows_of(experiment, {"python": [THIS_PYTHON], "malloc": list(kept)})
-        if row.measure == "resident" and row.factors["references"] == "strong"
-    ]
-    for row in rows:
-        collected, trimmed = kept[row.factors["malloc"]]
-        row.metrics.clear()
-        row.metrics.update(peak_rss_bytes=30 << 20, collected_rss_bytes=collected, trimmed_rss_bytes=trimmed)
-        row.conditions["allocator"] = "glibc"
-    seen = Results(experiment.name, rows, lambda _: {}, experiment.factors)
-    answer = next(iter(experiment.findings(seen))).sentence.replace("\N{NO-BREAK SPACE}", " ")
-    assert answer.endswith(
-        " fixed 0 B of 30.0 MiB; default 12.0 MiB of 30.0 MiB (1.00 MiB); heap 20.0 MiB of 30.0 MiB."
-    )

@@ -17,16 +17,17 @@ def glossary():
 
 
 def test_what_intervals_cover_is_told(glossary):
-    told = glossary()["interval"]
-    assert "50 % for 2 readings, 75 % for 3, 87.5 % for 4 and 93.8 % for 5; from 6 readings on" in told
-    assert "covers it with 95 % or more" in told
+    assert "over 6 replicates or more" in glossary()["interval"]
+    assert "50 % for 2 readings, 75 % for 3, 87.5 % for 4 and 93.8 % for 5" in glossary()["range"]
+    assert "covers the true median with 95 % or more" in glossary()["interval"]
 
 
 def test_what_intervals_cover_is_what_the_statistics_say(glossary, monkeypatch):
     monkeypatch.setattr(statistics, "CONFIDENCE", 0.8)
-    told = glossary()["interval"]
-    assert "50 % for 2 readings and 75 % for 3; from 4 readings on" in told
-    assert "covers it with 80 % or more" in told
+    told = glossary()
+    assert "50 % for 2 readings and 75 % for 3" in told["range"]
+    assert "over 4 replicates or more" in told["interval"]
+    assert "covers the true median with 80 % or more" in told["interval"]
 
 
 def test_a_watcher_from_outside_changes_nothing_and_of_a_probe_that_never_ran_nothing_is_known():

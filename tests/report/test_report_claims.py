@@ -164,7 +164,7 @@ def test_times_are_told_with_the_shift_between_them_and_what_its_interval_covers
         results, "wall_seconds", "timed", "{more} and {less}, {ratio}.", more={"k": 2}, less={"k": 1}
     )
     assert made.sentence.replace(HARD, " ") == (
-        "42.0 ms (40.0 to 44.0) and 12.0 ms (10.0 to 14.0), 3.50 times. "
+        "42.0 ms (range 40.0 to 44.0) and 12.0 ms (range 10.0 to 14.0), 3.50 times. "
         "The shift between them is 30.0 ms (27.0 to 33.0), an interval of 96.8 %; "
         "the noise floor 8.75 ms; Cliff's delta 1.00."
     )

@@ -122,7 +122,7 @@ def test_a_changing_ledger_is_flagged_wherever_its_figures_are_and_nowhere_else(
     results = make(changing=["ledger"], same=["traced", "events", "clock", "collector", "heap", "resident"])
     told = parts(results, tmp_path)
     # The waterfall begins with the ledger's bytes, and the medians take collections from where they are.
-    assert flagged(told, "ledger") - {"waterfall", "table Medians of each cell, with intervals"} == OF_LEDGER
+    assert flagged(told, "ledger") - {"waterfall", "table Medians of each cell"} == OF_LEDGER
     assert "waterfall" in flagged(told, "ledger")
     assert "5 beside 3 bare" in told["roles"]
 

@@ -160,6 +160,6 @@ def test_a_section_has_the_table_and_the_medians_do_without_it(make, tmp_path):
     (made,) = document(tmp_path, {}).sections
     assert [table.title.partition(":")[0] for table in made.tables] == [
         "Composition at the peak",
-        "Medians of each cell, with intervals",
+        "Medians of each cell",
     ]
     assert not [column for column in medians(one, "stem").columns if column.name.startswith("ledger")]

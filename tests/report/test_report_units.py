@@ -1,8 +1,10 @@
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolkit.analysis.statistics import Estimate
+from toolkit.analysis.statistics import Estimate, median
 from toolkit.report.units import (
     estimate_text,
     level_text,
@@ -68,12 +70,31 @@ def test_what_is_shown_has_two_digits_that_count_and_above_one_three(value):
 def test_an_interval_is_shown_where_it_has_width():
     assert estimate_text(Estimate(1024, None, None, 1), "bytes") == f"1.00{HARD}KiB"
     assert estimate_text(Estimate(1024, 1024, 1024, 3), "bytes") == f"1.00{HARD}KiB"
-    assert estimate_text(Estimate(0.5, 0.4, 0.61, 5), "seconds") == f"500{HARD}ms (400 to 610)"
+    assert estimate_text(Estimate(0.5, 0.4, 0.61, 6, 0.97), "seconds") == f"500{HARD}ms (400 to 610)"
+
+
+def test_the_ends_of_too_few_readings_are_called_their_range():
+    shown = estimate_text(median([0.4, 0.5, 0.61]), "seconds")
+    assert shown == f"500{HARD}ms (range 400 to 610)"
+
+
+#: None so far from the median that it is shown as a power.
+READINGS = st.lists(st.decimals(-1000, 1000, places=3).map(float), min_size=2, max_size=9)
+
+
+@given(READINGS, st.sampled_from(["bytes", "seconds", "count"]))
+def test_what_is_shown_of_a_median_lies_in_what_is_shown_of_its_interval(readings, unit):
+    shown = estimate_text(median(readings), unit).replace(THIN, "").replace(MINUS, "-").replace(HARD, " ")
+    if "(" in shown:
+        middle, low, high = (float(one) for one in re.findall(r"(-?[\d.]+)(?=[ )])", shown))
+        assert low <= middle <= high
+        size, _ = scale(unit, abs(median(readings).median))
+        assert low <= min(readings) / size or median(readings).count > 5
 
 
 def test_the_ends_of_an_interval_get_the_digits_that_tell_them_apart():
-    shown = estimate_text(Estimate(13.0 * 2**20, 13.0 * 2**20 - 4096, 13.0 * 2**20, 3), "bytes")
-    assert shown == f"13.0{HARD}MiB (12.996 to 13.000)"
+    shown = estimate_text(Estimate(13.0 * 2**20, 13.0 * 2**20 - 4096, 13.0 * 2**20, 6, 0.97), "bytes")
+    assert shown == f"13.000{HARD}MiB (12.996 to 13.000)"
 
 
 def test_the_name_of_a_metric_tells_its_unit_and_its_words():

@@ -31,7 +31,8 @@ class Estimate:
     median : float
         In the unit of the sample; of a shift, the median of all differences.
     low, high : float or None
-        The ends of the interval, in the same unit; None where one reading alone gives no interval.
+        The ends of the interval, or of the range where readings are too few for one, in the same unit; None where
+        there is one reading alone.
     count : int
         How many readings it comes from; of a shift, the smaller of the two counts.
     coverage : float or None
@@ -44,6 +45,11 @@ class Estimate:
     high: float | None
     count: int
     coverage: float | None = None
+
+    @property
+    def is_interval(self) -> bool:
+        """Whether its ends cover the truth with `CONFIDENCE`: else they are the range of too few readings."""
+        return self.coverage is not None and self.coverage >= CONFIDENCE
 
 
 def median(sample: Sequence[float] | npt.NDArray[np.floating]) -> Estimate:

@@ -50,9 +50,14 @@ GLOSSARY = (
     ("traced", "allocated and not yet freed, as Python's tracemalloc counts it"),
     (
         "interval",
-        "in brackets after the median over the replicates: from the smallest reading to the largest, which covers "
-        f"the true median with {_ranges()}; from {_enough()} readings on, the narrowest between two readings that "
-        f"covers it with {100 * CONFIDENCE:.3g} % or more, whatever the distribution is",
+        f"in brackets after the median over {_enough()} replicates or more: the narrowest between two readings "
+        f"that covers the true median with {100 * CONFIDENCE:.3g} % or more, whatever the distribution is, its "
+        "ends rounded outward",
+    ),
+    (
+        "range",
+        "in the place of an interval where readings are too few for one: from the smallest to the largest, which "
+        f"covers the true median with {_ranges()}",
     ),
     (
         "shift",

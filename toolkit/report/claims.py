@@ -114,9 +114,10 @@ def times_as_much(
     )
     if unit == "seconds" and differs.shift.coverage is not None:
         covers = text(100 * differs.shift.coverage, "percent")
+        kind = "an interval of" if differs.shift.is_interval else "which covers the true one with"
         floor = f"; the noise floor {text(differs.floor, unit)}" if differs.floor is not None else ""
         told += (
-            f" The shift between them is {estimate_text(differs.shift, unit)}, an interval of {covers}{floor}; "
+            f" The shift between them is {estimate_text(differs.shift, unit)}, {kind} {covers}{floor}; "
             f"Cliff's delta {number(differs.delta)}."
         )
     made = Finding(sentence=told)
@@ -352,4 +353,4 @@ def _told(levels: Mapping[str, Level]) -> str:
 
 def _scaled(estimate: Estimate, factor: float) -> Estimate:
     low, high = (None if end is None else end * factor for end in (estimate.low, estimate.high))
-    return Estimate(estimate.median * factor, low, high, estimate.count)
+    return replace(estimate, median=estimate.median * factor, low=low, high=high)

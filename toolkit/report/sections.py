@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from toolkit.analysis.comparison import Comparison, compare
 from toolkit.analysis.results import Results
-from toolkit.analysis.statistics import coverage
+from toolkit.analysis.statistics import CONFIDENCE, coverage
 from toolkit.experiment import Experiment
 from toolkit.report import (
     Failure,
@@ -181,11 +181,8 @@ def _replicated(counts: Counter[str]) -> str:
     told = []
     for measure in (one for one in MEASURES if counts[one]):
         covers = coverage(counts[measure])
-        interval = (
-            "no intervals"
-            if covers is None
-            else f"intervals cover the median with {text(100 * covers, 'percent')}"
-        )
+        kind = "intervals cover" if covers and covers >= CONFIDENCE else "ranges cover"
+        interval = f"{kind} the median with {text(100 * covers, 'percent')}" if covers else "no intervals"
         told.append(f"{counts[measure]} {measure} ({interval})")
     return ", ".join(told)
 

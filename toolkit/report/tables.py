@@ -53,7 +53,7 @@ def medians(results: Results, stem: str) -> Table:
     )
     return Table(
         stem=stem,
-        title="Medians of each cell, with intervals",
+        title="Medians of each cell",
         columns=(*_level_columns(results.varying), *columns),
         rows=tuple(
             (*levels.values(), *(own.get(tuple(levels.items())) for own in told.values()))

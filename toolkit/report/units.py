@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from toolkit.analysis.statistics import Estimate
 from toolkit.report import Unit, Value
@@ -22,6 +23,8 @@ _THIN = "\N{NARROW NO-BREAK SPACE}"
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 #: Beyond these a number has more digits, or zeros after the point, than the eye can count.
 _POWERS_FROM, _POWERS_BELOW = 1e9, 1e-3
+#: Of the ends of an interval: so many may be added to tell them apart, and beyond these nothing is told.
+_TELLING_DECIMALS, _MOST_DECIMALS = 6, 15
 _NOTHING = "\N{EN DASH}"
 #: The metrics whose name says what was counted only with its unit.
 _TIMES = {"wall_seconds": "wall_time", "cpu_seconds": "CPU_time"}
@@ -105,16 +108,28 @@ def levels_text(levels: Mapping[str, Level]) -> str:
 
 
 def estimate_text(estimate: Estimate, unit: Unit) -> str:
-    """Return a median with its interval, "7.63 MiB (7.62 to 7.65)", where that has any width."""
-    middle = text(estimate.median, unit)
+    """Return a median with its interval, "7.63 MiB (7.62 to 7.65)", where that has any width.
+
+    The ends are rounded away from the median, which gets as many digits as they need to differ. Those of too few
+    readings for an interval are called what they are, "7.63 MiB (range 7.62 to 7.65)".
+    """
     if estimate.low is None or estimate.high is None or estimate.low == estimate.high:
-        return middle
-    size, _ = scale(unit, abs(estimate.median))
-    low, high = (end / size for end in (estimate.low, estimate.high))
-    decimals = _decimals(estimate.median / size)
-    while number(low, decimals) == number(high, decimals) and decimals < 6:
+        return text(estimate.median, unit)
+    size, name = scale(unit, abs(estimate.median))
+    low, middle, high = (value / size for value in (estimate.low, estimate.median, estimate.high))
+    decimals = min(_decimals(middle), _MOST_DECIMALS)
+    while number(low, decimals) == number(high, decimals) and decimals < _TELLING_DECIMALS:
         decimals += 1
-    return f"{middle} ({number(low, decimals)} to {number(high, decimals)})"
+    ends = f"{_rounded(low, decimals, ROUND_FLOOR)} to {_rounded(high, decimals, ROUND_CEILING)}"
+    shown = f"{number(middle, decimals)}\N{NO-BREAK SPACE}{name}" if name else number(middle, decimals)
+    return f"{shown} ({'' if estimate.is_interval else 'range '}{ends})"
+
+
+def _rounded(value: float, decimals: int, way: str) -> str:
+    """Return a number as `number` does, rounded one way; of powers three digits are near enough."""
+    if abs(value) < _POWERS_FROM:
+        value = float(Decimal(repr(float(value))).quantize(Decimal(1).scaleb(-decimals), way))
+    return number(value, decimals)
 
 
 def _decimals(value: float) -> int:

@@ -12,6 +12,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from toolkit.analysis.results import Cell
+from toolkit.analysis.statistics import Estimate
 from toolkit.report import Figure, Unit
 from toolkit.report.observers import remark
 from toolkit.report.units import levels_text, number, scale
@@ -76,6 +77,14 @@ def explained(
         caption += " The readings are estimates: the platform tells no exact resident set."
     caption = f"{caption} {remark(twin for cell in cells for twin in cell.changed_by)}"
     return Figure(name=name, title=title, caption=caption.strip(), alt=alt, draw=draw)
+
+
+def ends_of(estimates: Iterable[Estimate]) -> str:
+    """Return what the line through a mark spans, as a caption says it; nothing where there is no such line."""
+    kinds = {one.is_interval for one in estimates if one.low is not None}
+    return " or ".join(
+        word for word, here in (("interval", True in kinds), ("range", False in kinds)) if here
+    )
 
 
 def number_axis(

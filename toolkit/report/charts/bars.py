@@ -15,6 +15,7 @@ from toolkit.report.charts._canvas import (
     beside_bar,
     canvas,
     cell_labels,
+    ends_of,
     explained,
     legend,
     missing,
@@ -58,7 +59,8 @@ def bars(
     if not cells:
         return missing(name, title, caption, f"{measure} trial with {metric} here")
     drawn = cells[:MOST_BARS]
-    how = " Narrow: median measured; the line at its end spans the interval."
+    ends = ends_of(cell.estimate for cell, _ in drawn)
+    how = f" Narrow: median measured{f'; the line at its end spans the {ends}' if ends else ''}."
     if any(predicted is not None for _, predicted in drawn):
         how += " Wide and pale: predicted."
     if len(cells) > len(drawn):

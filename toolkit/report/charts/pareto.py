@@ -16,7 +16,15 @@ from matplotlib.transforms import Bbox
 from toolkit.analysis.results import Results
 from toolkit.analysis.statistics import Estimate
 from toolkit.report import Figure, Unit
-from toolkit.report.charts._canvas import canvas, cell_labels, explained, legend, missing, number_axis
+from toolkit.report.charts._canvas import (
+    canvas,
+    cell_labels,
+    ends_of,
+    explained,
+    legend,
+    missing,
+    number_axis,
+)
 from toolkit.report.style import INK, MARKERS, MUTED, SERIES
 from toolkit.report.units import estimate_text, levels_text, scale, unit_of, words_of
 from toolkit.trials import Level
@@ -74,11 +82,13 @@ def pareto(
     if not points:
         metrics = f"{across.metric} and {up.metric}"
         return missing(name, title, caption, f"{across.measure} and {up.measure} trials with {metrics} here")
-    how = " A point is the median of a cell; the lines through it span the intervals. Less is better in both."
+    ends = ends_of(estimate for point in points for estimate in (point.x, point.y))
+    through = f"; the lines through it span the {ends} of both" if ends else ""
+    how = f" A point is the median of a cell{through}. Less is better in both."
     if len(_chosen(points)) > 1:
         how += " The dashed line joins the cells that no other one beats in both."
     if len(points) > 1:
-        how += " Which beats which goes by medians: cells whose intervals overlap are not told apart."
+        how += " Which beats which goes by medians: cells whose lines overlap are not told apart."
     if any(point.is_reference for point in points):
         how += " The star and its lines are no choice among the others: they are held against it."
     cells = (cell for cost in (across, up) for cell in results.cells(*cost, by, where))

@@ -16,6 +16,7 @@ from toolkit.report.charts._canvas import (
     array_bytes_of,
     canvas,
     cell_labels,
+    ends_of,
     explained,
     legend,
     missing,
@@ -72,7 +73,8 @@ def scaling(
     if not measured:
         return missing(name, title, caption, f"{measure} trial with {metric} here")
     lines = _lines(measured, predicted, by)
-    how = " Marks: median measured; the bar through a mark spans its interval."
+    ends = ends_of(cell.estimate for cell in measured)
+    how = f" Marks: median measured{f'; the bar through a mark spans its {ends}' if ends else ''}."
     if predicted:
         how += " Wide and pale: predicted."
     return explained(
