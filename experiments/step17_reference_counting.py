@@ -57,6 +57,7 @@ def figures(results):
         where=largest,
         name="rounds",
         title="Traced bytes over the rounds, by how the objects are linked",
+        logarithmic=largest["rounds"] > 100,
     )
     yield bars(
         results,

@@ -104,6 +104,26 @@ def test_names_of_points_lie_apart_and_inside(results):
         assert axes.get_window_extent().x0 <= box.x0 and box.x1 <= axes.get_window_extent().x1
 
 
+def test_no_line_goes_through_a_name_that_has_room_elsewhere(results):
+    loop = results["step17_weak_references"]
+    figure = pareto(
+        loop,
+        PEAK,
+        TIME,
+        **WORDS,
+        where={"iterations": 400, "gc": "default"},
+        reference={"references": "weak"},
+    )
+    (axes,) = _drawn(figure).axes
+    # Those of the reference: the whole axes long.
+    straight = [
+        line for line in axes.lines if set(line.get_xdata()) == {0, 1} or set(line.get_ydata()) == {0, 1}
+    ]
+    assert len(straight) == 2
+    for text in axes.texts:
+        assert not any(line.get_window_extent().overlaps(Text.get_window_extent(text)) for line in straight)
+
+
 def test_thousands_in_names_of_cells_stay_apart():
     assert shown("n=10\N{NARROW NO-BREAK SPACE}000") == "n=10\N{NARROW NO-BREAK SPACE}000"
 
@@ -183,6 +203,43 @@ def test_every_collection_is_marked_on_its_line(results):
     assert min(marks.get_ydata()) > max(readings) / 2
 
 
+def test_lines_that_cover_each_other_are_one_with_all_their_names(results):
+    one = results["step17_weak_references"]
+    drawing = _drawn(timeline(one, by=["gc"], where={"iterations": 400, "references": "weak"}, **WORDS))
+    (legend,) = drawing.legends
+    assert legend.get_texts()[0].get_text() == "default; off"
+    assert len([line for line in drawing.axes[0].lines if line.get_linewidth() == 1.3]) == 1
+
+
+def test_a_logarithmic_timeline_shows_its_lowest_line_and_tells_each_tick_with_its_unit(results):
+    figure = timeline(
+        results["step17_weak_references"],
+        where={"iterations": 400, "gc": "default"},
+        **WORDS,
+        logarithmic=True,
+    )
+    (axes,) = _drawn(figure).axes
+    assert axes.get_yscale() == "log"
+    low, high = axes.get_ylim()
+    assert low < 802_816 < 154 * 802_816 < high
+    assert {"1 MiB", "64 MiB"} <= {label.get_text() for label in axes.get_yticklabels()}
+
+
+@pytest.mark.parametrize(("longest", "scale"), [(0.005, "linear"), (0.5, "log")])
+def test_pauses_far_apart_get_a_logarithmic_axis(make_store, tmp_path, results_of, longest, scale):
+    with make_store(tmp_path) as store:
+        series = {
+            "collection_step": [1, 2],
+            "collection_generation": [0, 2],
+            "collection_pause_seconds": [0.001, longest],
+        }
+        made = store.outcome({"gc_pause_max_seconds": longest}, series=series)
+        store.add("loop", {"n": 1}, "timed", 0, made)
+    (axes,) = _drawn(pauses(results_of(tmp_path), **WORDS)).axes
+    assert axes.get_yscale() == scale
+    assert axes.get_ylim()[0] < 0.001 < longest < axes.get_ylim()[1]
+
+
 def test_events_are_spread_over_their_step():
     steps = np.array([0, 0, 1, 1, 1, 1, 4])
     assert _within_steps(steps).tolist() == [0.5, 1.0, 1.25, 1.5, 1.75, 2.0, 5.0]
@@ -200,6 +257,21 @@ def test_the_parts_of_what_waits_add_up(results):
         for cell in results["step17_reference_counting"].cells("end_rss_bytes", "resident")
     ]
     assert ends == pytest.approx(wanted)
+
+
+def test_a_part_that_cannot_be_seen_is_told_and_not_in_the_legend(make_store, tmp_path, results_of):
+    with make_store(tmp_path) as store:
+        names = ("end", "dropped", "collected", "trimmed")
+        readings = zip(names, (100 << 20, 100 << 20, 99 << 20, 4096), strict=True)
+        made = store.outcome({f"{name}_rss_bytes": reading for name, reading in readings})
+        store.add("loop", {"n": 1}, "resident", 0, made)
+    figure = waiting(results_of(tmp_path), **WORDS)
+    assert figure.caption.endswith(
+        " Too thin to be seen: still there after all, 4.00\N{NO-BREAK SPACE}KiB at most."
+    )
+    (legend,) = _drawn(figure).legends
+    names = [text.get_text() for text in legend.get_texts()]
+    assert names == ["garbage awaiting collection", "retained by the allocator"]
 
 
 @pytest.mark.parametrize("kind", [bars, scaling])

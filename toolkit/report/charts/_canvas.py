@@ -1,7 +1,8 @@
 """What every kind of chart stands on: axes with human units, a legend beside the data, labels of cells."""
 
+import math
 import textwrap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 
 from matplotlib.artist import Artist
@@ -9,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 from matplotlib.font_manager import findfont, get_font
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
-from toolkit.analysis.results import Cell
+from toolkit.analysis.results import Cell, Results, Series
 from toolkit.analysis.statistics import Estimate
 from toolkit.report import Figure, Unit
 from toolkit.report.observers import remark
@@ -25,6 +26,8 @@ _LEGEND_CHARACTERS = 78
 _TITLE_CHARACTERS = 66
 _LABEL_CHARACTERS = 64
 _ROW_CHARACTERS = 30
+#: With fewer powers of ten than these an axis shows numbers between them.
+_FEW_POWERS = 4
 #: Between the thousands of a number. Python does not count it among what can be printed.
 _THIN = "\N{NARROW NO-BREAK SPACE}"
 
@@ -87,6 +90,14 @@ def ends_of(estimates: Iterable[Estimate]) -> str:
     )
 
 
+def with_series(results: Results, cells: Sequence[Cell], needed: str) -> Iterator[tuple[str, Cell, Series]]:
+    """Yield the label, the cell and the series of the trial that stands for it, where it has the one `needed`."""
+    for label, cell in zip(cell_labels(cells), cells, strict=True):
+        series = results.series(cell.trial)
+        if len(series.get(needed, ())):
+            yield label, cell, series
+
+
 def number_axis(
     axes: Axes, which: str, unit: Unit, largest: float, label: str, array_bytes: int | None = None
 ) -> None:
@@ -119,6 +130,34 @@ def number_axis(
         counted = second.xaxis if which == "x" else second.yaxis
         counted.set_label_text("arrays (S)")
         counted.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
+
+
+def logarithmic_axis(axes: Axes, which: str, unit: Unit, low: float, high: float, label: str) -> None:
+    """Make an axis logarithmic from `low` to `high`, both above 0, each tick a round number with its own unit.
+
+    Parameters
+    ----------
+    which : {"x", "y"}
+    unit, label : str
+        As for `number_axis`.
+    """
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    (axes.set_xscale if which == "x" else axes.set_yscale)("log")
+    base = 4 if unit == "bytes" else 10
+    powers = range(math.floor(math.log(low, base)), math.ceil(math.log(high, base)) + 1)
+    between = (1, 2, 5) if base == 10 and len(powers) < _FEW_POWERS else (1,)
+    # Each number with its own unit: no single one suits all.
+    ticks = [float(base) ** power * part for power in powers for part in between]
+    axis.set_ticks(ticks, [_with_unit(tick, unit) for tick in ticks])
+    axis.set_minor_locator(NullLocator())
+    axis.set_label_text(label)
+    (axes.set_xlim if which == "x" else axes.set_ylim)(low, high)
+
+
+def _with_unit(value: float, unit: Unit) -> str:
+    # A power of ten that was computed may lie a hair below the unit that it is.
+    size, name = scale(unit, value * (1 + 1e-9))
+    return f"{value / size:.3g} {name}".rstrip()
 
 
 class _ScaledLocator(MaxNLocator):

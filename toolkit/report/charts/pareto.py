@@ -1,7 +1,7 @@
 """Two costs against each other: a point for each cell, and the frontier of those that no other cell beats."""
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,24 +9,25 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 from matplotlib.text import Annotation, Text
-from matplotlib.ticker import NullLocator
 from matplotlib.transforms import Bbox
 
 from toolkit.analysis.results import Results
 from toolkit.analysis.statistics import Estimate
-from toolkit.report import Figure, Unit
+from toolkit.report import Figure
 from toolkit.report.charts._canvas import (
     canvas,
     cell_labels,
     ends_of,
     explained,
     legend,
+    logarithmic_axis,
     missing,
     number_axis,
 )
-from toolkit.report.style import INK, MARKERS, MUTED, SERIES
-from toolkit.report.units import estimate_text, levels_text, scale, unit_of, words_of
+from toolkit.report.style import INK, MARKERS, MUTED, PAPER, SERIES
+from toolkit.report.units import estimate_text, levels_text, unit_of, words_of
 from toolkit.trials import Level
 
 __all__ = ["Cost", "frontier", "pareto"]
@@ -152,10 +153,9 @@ def _draw(across: Cost, up: Cost, title: str, points: Sequence[_Point]) -> Drawi
     chosen = _chosen(points)
     if len(chosen) > 1:
         # Stairs: between two cells of the frontier nothing is promised.
-        axes.step(
-            [one.x.median for one in chosen],
-            [one.y.median for one in chosen],
-            where="post",
+        axes.plot(
+            np.repeat([one.x.median for one in chosen], 2)[1:],
+            np.repeat([one.y.median for one in chosen], 2)[:-1],
             color=SERIES[0],
             linestyle=(0, (5, 2)),
             zorder=2,
@@ -199,24 +199,11 @@ def _ends(estimate: Estimate) -> list[float]:
 def _axis(axes: Axes, which: str, metric: str, values: Sequence[float]) -> None:
     low, high = min(values), max(values)
     unit = unit_of(metric)
-    limit = axes.set_xlim if which == "x" else axes.set_ylim
     if 0 < low * _LOGARITHMIC_FROM_RATIO <= high:
-        axis = axes.xaxis if which == "x" else axes.yaxis
-        (axes.set_xscale if which == "x" else axes.set_yscale)("log")
-        # Each number with its own unit: no single one suits all.
-        steps = 4.0 ** np.arange(math.floor(math.log(low, 4)), math.ceil(math.log(high, 4)) + 1)
-        axis.set_ticks(steps, [_with_unit(step, unit) for step in steps])
-        axis.set_minor_locator(NullLocator())
-        axis.set_label_text(words_of(metric))
-        limit(low / 1.7, high * 2)
+        logarithmic_axis(axes, which, unit, low / 1.7, high * 2, words_of(metric))
     else:
-        limit(min(0, low), high * 1.2 or 1)
+        (axes.set_xlim if which == "x" else axes.set_ylim)(min(0, low), high * 1.2 or 1)
         number_axis(axes, which, unit, high, words_of(metric))
-
-
-def _with_unit(value: float, unit: Unit) -> str:
-    size, name = scale(unit, value)
-    return f"{value / size:.3g} {name}".rstrip()
 
 
 def _handles(points: Sequence[_Point], chosen: Sequence[_Point]) -> list[Line2D]:
@@ -237,24 +224,40 @@ def _handles(points: Sequence[_Point], chosen: Sequence[_Point]) -> list[Line2D]
 
 
 def _label(drawing: Drawing, axes: Axes, points: Sequence[_Point]) -> None:
-    """Write each name beside its point, at the first place where it covers neither a point nor another name."""
+    """Write each name beside its point, at the first place where it covers no point, no other name and no line."""
     renderer = FigureCanvasAgg(drawing).get_renderer()  # type: ignore[no-untyped-call]
     drawing.draw_without_rendering()
     frame = axes.get_window_extent(renderer)
     spots = axes.transData.transform([(one.x.median, one.y.median) for one in points])
+    # Every line is level or upright: each of its pieces is a box without width or without height.
+    lines = [
+        Bbox(np.array(ends)).padded(1)
+        for line in axes.lines
+        for ends in pairwise(line.get_transform().transform(line.get_xydata()))
+    ]
     taken: list[Bbox] = []
+
+    def box_at(point: _Point, place: tuple[int, int]) -> tuple[Annotation, Bbox]:
+        note = _note(axes, point, place)
+        note.update_positions(renderer)
+        return note, Text.get_window_extent(note, renderer).padded(2)
+
     for point, spot in zip(points, spots, strict=True):
         others = [other for other in spots if tuple(other) != tuple(spot)]
+        free: list[tuple[int, tuple[int, int]]] = []
         for place in _PLACES:
-            note = _note(axes, point, place)
-            note.update_positions(renderer)
-            box = Text.get_window_extent(note, renderer).padded(2)
-            inside = frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1
-            free = not any(box.contains(*other) for other in others) and not any(map(box.overlaps, taken))
-            if (inside and free) or place == _PLACES[-1]:
-                break
+            note, box = box_at(point, place)
             note.remove()
-        taken.append(box)
+            inside = frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1
+            if (
+                inside
+                and not any(box.contains(*other) for other in others)
+                and not any(map(box.overlaps, taken))
+            ):
+                free.append((sum(map(box.overlaps, lines)), place))
+        # The first of those that the fewest lines go through.
+        _, place = min(free, key=lambda one: one[0], default=(0, _PLACES[-1]))
+        taken.append(box_at(point, place)[1])
 
 
 def _note(axes: Axes, point: _Point, place: tuple[int, int]) -> Annotation:
@@ -272,6 +275,8 @@ def _note(axes: Axes, point: _Point, place: tuple[int, int]) -> Annotation:
         arrowprops={"arrowstyle": "-", "color": MUTED, "linewidth": 0.6} if abs(y) > 9 else None,
     )
     note.set_in_layout(False)
+    # Where a line goes through it all the same, it stays legible.
+    note.set_path_effects([withStroke(linewidth=2.5, foreground=PAPER)])
     return note
 
 

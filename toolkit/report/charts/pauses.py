@@ -12,15 +12,20 @@ from toolkit.analysis.results import Results
 from toolkit.report import Figure, style
 from toolkit.report.charts._canvas import (
     canvas,
-    cell_labels,
     explained,
     iteration_axis,
     legend,
+    logarithmic_axis,
     missing,
     number_axis,
+    with_series,
 )
 from toolkit.report.units import text
 from toolkit.trials import Level
+
+_SERIES = ("collection_step", "collection_generation", "collection_pause_seconds")
+#: Most collections are short: beside a long one they would all lie on the axis.
+_LOGARITHMIC_FROM_RATIO = 10
 
 
 class _Pauses(NamedTuple):
@@ -54,12 +59,10 @@ def pauses(
         As in `Results.cells`.
     """
     cells = results.cells("gc_pause_max_seconds", measure, by, where)
-    drawn = []
-    for label, cell in zip(cell_labels(cells), cells, strict=True):
-        series = results.series(cell.trial)
-        if len(series.get("collection_pause_seconds", ())):
-            names = ("collection_step", "collection_generation", "collection_pause_seconds")
-            drawn.append(_Pauses(label, *(np.asarray(series[one], dtype=np.float64) for one in names)))
+    drawn = [
+        _Pauses(label, *(np.asarray(series[one], dtype=np.float64) for one in _SERIES))
+        for label, _, series in with_series(results, cells, _SERIES[-1])
+    ]
     if not drawn:
         return missing(name, title, caption, f"{measure} trial in which the collector ran here")
     how = " One trial of each cell. A mark is a run of the collector, its shape the generation collected."
@@ -86,11 +89,14 @@ def _draw(title: str, drawn: Sequence[_Pauses]) -> Drawing:
     for generation in sorted({int(one) for some in drawn for one in some.generations}):
         shape: dict[str, Any] = {"marker": style.MARKERS[generation], "color": style.MUTED, "linestyle": ""}
         handles.append(Line2D([], [], **shape, label=f"generation {generation}"))
-    largest = max(some.seconds.max() for some in drawn)
-    axes.set_ylim(0, largest * 1.1)
+    least, most = min(some.seconds.min() for some in drawn), max(some.seconds.max() for some in drawn)
+    if 0 < least * _LOGARITHMIC_FROM_RATIO <= most:
+        logarithmic_axis(axes, "y", "seconds", least / 1.5, most * 1.5, "pause")
+    else:
+        axes.set_ylim(0, most * 1.1)
+        number_axis(axes, "y", "seconds", most, "pause")
     axes.set_xlim(left=min(0, *(some.steps.min() for some in drawn)))
     iteration_axis(axes)
-    number_axis(axes, "y", "seconds", largest, "pause")
     legend(drawing, handles)
     return drawing
 

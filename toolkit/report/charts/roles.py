@@ -15,12 +15,12 @@ from toolkit.probes.ledger import PHASES, ROLES
 from toolkit.report import Figure, style
 from toolkit.report.charts._canvas import (
     array_bytes_of,
-    cell_labels,
     explained,
     legend,
     missing,
     number_axis,
     panels,
+    with_series,
 )
 from toolkit.report.units import text
 from toolkit.trials import Level
@@ -84,11 +84,10 @@ def roles(
     by = None if by is None else tuple(by)
     cells = results.cells("ledger_peak_bytes", "ledger", by, where)
     drawn = cells[:_MOST_PANELS]
-    made = []
-    for label, cell in zip(cell_labels(drawn), drawn, strict=True):
-        series = results.series(cell.trial)
-        if len(series.get("event_phase", ())):
-            made.append(_panel(label, series, cell.trial.metrics["ledger_peak_bytes"]))
+    made = [
+        _panel(label, series, cell.trial.metrics["ledger_peak_bytes"])
+        for label, cell, series in with_series(results, drawn, "event_phase")
+    ]
     if not made:
         return missing(name, title, caption, "ledger trial with arrays here")
     how = " One trial of each cell, read at every event of the core; the strip below tells the phase."

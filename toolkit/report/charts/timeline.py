@@ -8,17 +8,18 @@ import numpy.typing as npt
 from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
 
-from toolkit.analysis.results import Cell, Results
+from toolkit.analysis.results import Cell, Results, Series
 from toolkit.report import Figure, style
 from toolkit.report.charts._canvas import (
     array_bytes_of,
     canvas,
-    cell_labels,
     explained,
     iteration_axis,
     legend,
+    logarithmic_axis,
     missing,
     number_axis,
+    with_series,
 )
 from toolkit.report.units import text
 from toolkit.trials import Level
@@ -28,6 +29,8 @@ _METRICS = {
     "traced": ("event_traced_bytes", "peak_traced_bytes"),
 }
 _PREDICTED = "predicted_peak_bytes"
+#: Of the height of a figure.
+_THICKNESS_SHARE = 0.005
 
 
 class _Line(NamedTuple):
@@ -48,8 +51,11 @@ def timeline(
     measure: str = "resident",
     by: Iterable[str] | None = None,
     where: Mapping[str, Level | Sequence[Level]] | None = None,
+    logarithmic: bool = False,
 ) -> Figure:
     """Draw the memory after each event of the core over the iterations, a line for each cell.
+
+    Lines that would cover each other are one, with the names of all.
 
     Parameters
     ----------
@@ -60,30 +66,35 @@ def timeline(
         Of each cell that trial is drawn whose peak is nearest to the cell's median.
     by, where : optional
         As in `Results.cells`. Six lines at most can be told apart.
+    logarithmic : bool
+        Of the y axis: for cells of which some hold hundreds of times as much as others.
     """
     series_name, peak = _METRICS[measure]
     cells = results.cells(peak, measure, by, where)
     lines = [
-        line
-        for label, cell in zip(cell_labels(cells), cells, strict=True)
-        if (line := _line(results, label, cell, series_name)) is not None
+        _line(label, cell, series, series_name)
+        for label, cell, series in with_series(results, cells, series_name)
+        if "event_step" in series
     ]
     if not lines:
         return missing(name, title, caption, f"{measure} trial with {series_name} here")
+    lines = _apart(lines)
     how = " One trial of each cell, read after every event of the core."
     if any(len(line.collections) for line in lines):
         how += " Triangles: runs of the collector."
     if any(line.predicted is not None for line in lines):
         how += " Wide and pale: predicted peak."
     return explained(
-        name, title, caption + how, _in_words(measure, lines), lambda: _draw(title, measure, lines), cells
+        name,
+        title,
+        caption + how,
+        _in_words(measure, lines),
+        lambda: _draw(title, measure, lines, logarithmic),
+        cells,
     )
 
 
-def _line(results: Results, label: str, cell: Cell, series_name: str) -> _Line | None:
-    series = results.series(cell.trial)
-    if not len(series.get(series_name, ())) or "event_step" not in series:
-        return None
+def _line(label: str, cell: Cell, series: Series, series_name: str) -> _Line:
     predicted = cell.trial.metrics.get(_PREDICTED)
     return _Line(
         label,
@@ -92,6 +103,28 @@ def _line(results: Results, label: str, cell: Cell, series_name: str) -> _Line |
         np.asarray(series[series_name], dtype=np.float64),
         np.asarray(series.get("collection_step", ()), dtype=np.float64),
         None if predicted is None else float(predicted),
+    )
+
+
+def _apart(lines: Sequence[_Line]) -> list[_Line]:
+    """Return the lines that can be told apart: of those that cover each other the first, named after all."""
+    largest = max(float(line.y.max()) for line in lines)
+    found: list[_Line] = []
+    for line in lines:
+        same = next((place for place, one in enumerate(found) if _cover(one, line, largest)), None)
+        if same is None:
+            found.append(line)
+        else:
+            found[same] = found[same]._replace(label=f"{found[same].label}; {line.label}")
+    return found
+
+
+def _cover(one: _Line, other: _Line, largest: float) -> bool:
+    return (
+        one.predicted == other.predicted
+        and np.array_equal(one.x, other.x)
+        and np.array_equal(one.collections, other.collections)
+        and float(np.abs(one.y - other.y).max()) < _THICKNESS_SHARE * largest
     )
 
 
@@ -104,7 +137,7 @@ def _within_steps(steps: npt.NDArray[np.int64] | npt.NDArray[np.float64]) -> npt
     return np.asarray(steps + (np.arange(len(steps)) - starts[group] + 1) / counts[group], dtype=np.float64)
 
 
-def _draw(title: str, measure: str, lines: Sequence[_Line]) -> Drawing:
+def _draw(title: str, measure: str, lines: Sequence[_Line], logarithmic: bool) -> Drawing:
     drawing, axes = canvas(title, height=3.7)
     handles = []
     for place, line in enumerate(lines):
@@ -123,10 +156,14 @@ def _draw(title: str, measure: str, lines: Sequence[_Line]) -> Drawing:
         handles.append(Line2D([], [], color=style.MUTED, **style.PREDICTED_LINE, label="predicted peak"))
     largest = max(max(line.y.max(), line.predicted or 0) for line in lines)
     axes.margins(x=0.01)
-    axes.set_ylim(min(0.0, *(line.y.min() for line in lines)) * 1.05, largest * 1.08)
     iteration_axis(axes)
     array_bytes = array_bytes_of([line.cell for line in lines])
-    number_axis(axes, "y", "bytes", largest, f"{measure} bytes", array_bytes)
+    above_0 = [float(line.y[line.y > 0].min()) for line in lines if (line.y > 0).any()]
+    if logarithmic and above_0:
+        logarithmic_axis(axes, "y", "bytes", min(above_0) / 1.5, largest * 1.5, f"{measure} bytes")
+    else:
+        axes.set_ylim(min(0.0, *(line.y.min() for line in lines)) * 1.05, largest * 1.08)
+        number_axis(axes, "y", "bytes", largest, f"{measure} bytes", array_bytes)
     legend(drawing, handles)
     return drawing
 

@@ -37,6 +37,8 @@ _PARTS = (
     "retained by the allocator",
     "still there after all",
 )
+#: Of the width of a figure.
+_SEEN_SHARE = 0.004
 
 
 class _End(NamedTuple):
@@ -92,6 +94,7 @@ def waiting(
     how = " Medians at the end of the workload, split by what makes the bytes go away."
     if any(end.predicted is not None for end in ends):
         how += " Wide and pale: predicted while the result is held."
+    how += _too_thin(measure, ends)
     if found > len(ends):
         how += f" The first {len(ends)} of {found} cells; the table has all."
     return explained(
@@ -121,14 +124,14 @@ def _draw(title: str, measure: str, ends: Sequence[_End]) -> Drawing:
     axes.barh(rows, [end.predicted or 0 for end in ends], height=0.84, **PREDICTED_BAR)
     starts = [0.0] * len(ends)
     handles = []
+    seen = _seen(measure, ends)
     for place, name in enumerate(_names(measure)):
-        if not any(end.parts[place] for end in ends):
-            continue
         look: dict[str, Any] = {"facecolor": SERIES[place], "hatch": HATCHES[place], "edgecolor": PAPER}
         widths = [end.parts[place] for end in ends]
         axes.barh(rows, widths, left=starts, height=0.46, **look)
         starts = [start + width for start, width in zip(starts, widths, strict=True)]
-        handles.append(Patch(**look, label=name))
+        if name in seen:
+            handles.append(Patch(**look, label=name))
     largest = max(*starts, *(end.predicted or 0 for end in ends))
     for row, end, total in zip(rows, ends, starts, strict=True):
         beside_bar(axes, max(total, end.predicted or 0), row, text(total, "bytes"))
@@ -139,6 +142,25 @@ def _draw(title: str, measure: str, ends: Sequence[_End]) -> Drawing:
     number_axis(axes, "x", "bytes", largest, f"{measure} bytes at the end", array_bytes_of(cells))
     legend(drawing, handles)
     return drawing
+
+
+def _seen(measure: str, ends: Sequence[_End]) -> set[str]:
+    """Return the parts of which some bar shows so much that it can be seen."""
+    largest = max(max(sum(end.parts), end.predicted or 0) for end in ends)
+    return {
+        name
+        for place, name in enumerate(_names(measure))
+        if max(end.parts[place] for end in ends) > _SEEN_SHARE * largest
+    }
+
+
+def _too_thin(measure: str, ends: Sequence[_End]) -> str:
+    most = {name: max(end.parts[place] for end in ends) for place, name in enumerate(_names(measure))}
+    seen = _seen(measure, ends)
+    told = [
+        f"{name}, {text(part, 'bytes')} at most" for name, part in most.items() if part and name not in seen
+    ]
+    return f" Too thin to be seen: {'; '.join(told)}." if told else ""
 
 
 def _in_words(measure: str, ends: Sequence[_End]) -> str:
