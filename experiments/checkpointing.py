@@ -59,29 +59,21 @@ def figures(results):
     from toolkit.report.charts.pareto import Cost, pareto
 
     largest = {"n": results.levels("n")[-1], "k": results.levels("k")[-1]}
-    plain = {"schedule": "plain"}
-    yield pareto(
-        results,
-        Cost("peak_traced_bytes", "traced"),
-        Cost("forward_evaluations_count", "traced"),
-        by=["schedule"],
-        where=largest,
-        reference=plain,
-        name="pareto",
-        title="Memory against steps that are evaluated",
-        caption=f"A chain of {largest['k']} squares.",
-    )
-    yield pareto(
-        results,
-        Cost("peak_traced_bytes", "traced"),
-        Cost("wall_seconds", "timed"),
-        by=["schedule"],
-        where=largest,
-        reference=plain,
-        name="pareto_time",
-        title="Memory against time",
-        caption=f"A chain of {largest['k']} squares.",
-    )
+    for name, price, title in (
+        ("pareto", Cost("forward_evaluations_count", "traced"), "Memory against steps that are evaluated"),
+        ("pareto_time", Cost("wall_seconds", "timed"), "Memory against time"),
+    ):
+        yield pareto(
+            results,
+            Cost("peak_traced_bytes", "traced"),
+            price,
+            by=["schedule"],
+            where=largest,
+            reference={"schedule": "plain"},
+            name=name,
+            title=title,
+            caption=f"A chain of {largest['k']} squares.",
+        )
     yield bars(
         results,
         "peak_traced_bytes",

@@ -200,18 +200,17 @@ def test_what_stays_after_the_release_call_is_told_but_not_what_is_traced():
     assert [one.kind for one in verdicts(**unknown)] == ["retained by the allocator"]
 
 
-def test_garbage_that_the_allocator_then_keeps_has_two_verdicts():
-    found = verdicts(
-        end_traced_bytes=40 * S,
-        dropped_traced_bytes=40 * S,
-        collected_traced_bytes=0,
-        unfrozen_traced_bytes=0,
-        cleared_traced_bytes=0,
-        end_rss_bytes=40 * S,
-        dropped_rss_bytes=40 * S,
-        collected_rss_bytes=39 * S,
-        trimmed_rss_bytes=0,
+def after_garbage(arrays, **resident):
+    """Return the verdicts on so many arrays that are garbage and collected, with these resident readings."""
+    traced = dict.fromkeys(("end", "dropped"), arrays * S) | dict.fromkeys(
+        ("collected", "unfrozen", "cleared"), 0
     )
+    readings = {f"{name}_traced_bytes": some for name, some in traced.items()}
+    return verdicts(**readings, **{f"{name}_rss_bytes": some * S for name, some in resident.items()})
+
+
+def test_garbage_that_the_allocator_then_keeps_has_two_verdicts():
+    found = after_garbage(40, end=40, dropped=40, collected=39, trimmed=0)
     assert [(one.kind, one.nbytes) for one in found] == [
         ("garbage awaiting collection", 40 * S),
         ("retained by the allocator", 39 * S),
@@ -219,15 +218,5 @@ def test_garbage_that_the_allocator_then_keeps_has_two_verdicts():
 
 
 def test_trials_that_collected_at_different_times_do_not_make_garbage_look_untouched():
-    found = verdicts(
-        end_traced_bytes=200 * S,
-        dropped_traced_bytes=200 * S,
-        collected_traced_bytes=0,
-        unfrozen_traced_bytes=0,
-        cleared_traced_bytes=0,
-        end_rss_bytes=192 * S,
-        dropped_rss_bytes=192 * S,
-        collected_rss_bytes=0,
-        trimmed_rss_bytes=0,
-    )
+    found = after_garbage(200, end=192, dropped=192, collected=0, trimmed=0)
     assert [one.kind for one in found] == ["garbage awaiting collection"]
