@@ -39,19 +39,22 @@ def run(schedule, steps, x):
 def predict(cell, interpreter):
     from dataclasses import replace
 
-    from toolkit.analysis.predictions import backward, binomial_checkpoints, checkpoints_every
+    from toolkit.analysis.predictions import backward, binomial_checkpoints, checkpoints_every, formula
 
     schedule, k, array_bytes = cell["schedule"], cell["k"], 8 * cell["n"]
     if schedule == "plain":
-        predicted = backward(k, array_bytes, retain_grad=False)
-        metrics = {"forward_evaluations_count": k}
+        plain = backward(k, array_bytes, retain_grad=False)
+        bases = {**plain.other_bases, "forward_evaluations_count": formula("k", k=k)}
+        predicted = replace(plain, metrics={"forward_evaluations_count": k}, other_bases=bases)
     elif schedule.startswith("parts of "):
         predicted = checkpoints_every(k, int(schedule.removeprefix("parts of ")), array_bytes)
-        metrics = predicted.metrics
     else:
         predicted = binomial_checkpoints(k, int(schedule.removesuffix(" states")), array_bytes)
-        metrics = predicted.metrics
-    return replace(predicted, metrics={**metrics, "gradient_value": 2.0**k})
+    return replace(
+        predicted,
+        metrics={**predicted.metrics, "gradient_value": 2.0**k},
+        other_bases={**predicted.other_bases, "gradient_value": formula("2**k", k=k)},
+    )
 
 
 def figures(results):

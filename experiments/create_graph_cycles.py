@@ -26,20 +26,27 @@ def workload(trial, *, way, n, rounds):
 
 
 def predict(cell, interpreter):
-    from toolkit.analysis.predictions import Prediction, square_temporaries
+    from toolkit.analysis.predictions import Prediction, formula, square_temporaries
 
     array_bytes, rounds = 8 * cell["n"], cell["rounds"]
     if cell["way"] == "create_graph":
         # Beside what stays of every round there is y of the last one.
         return Prediction(
-            peak_arrays=4 * rounds + 1, end_arrays=4 * rounds, array_bytes=array_bytes, basis="(4 T + 1) S"
+            peak_arrays=4 * rounds + 1,
+            end_arrays=4 * rounds,
+            array_bytes=array_bytes,
+            basis=formula("(4T+1) S", T=rounds),
+            other_bases={"end": formula("4T S", T=rounds)},
         )
+    peak = 5
     if cell["way"] == "plain":
         # Two rounds: the names hold x, y and the gradient of the first until there is the y of the second.
         tau = square_temporaries(array_bytes)
         peak = max(5 if rounds > 1 else 0, 4 + tau)
-        return Prediction(peak_arrays=peak, end_arrays=0, array_bytes=array_bytes, basis="5 S")
-    return Prediction(peak_arrays=5, end_arrays=0, array_bytes=array_bytes, basis="5 S")
+    end = {"end": "0 S"}
+    return Prediction(
+        peak_arrays=peak, end_arrays=0, array_bytes=array_bytes, basis=f"{peak} S", other_bases=end
+    )
 
 
 def figures(results):

@@ -325,7 +325,13 @@ def predict(cell, interpreter):
     if cell["tool"] != "none" or cell["case"] not in ("touched", "2 ms spike", "view of a base"):
         return None
     end = 0 if cell["case"] == "2 ms spike" else 1
-    return Prediction(peak_arrays=1, end_arrays=end, array_bytes=cell["nbytes"], basis="S")
+    return Prediction(
+        peak_arrays=1,
+        end_arrays=end,
+        array_bytes=cell["nbytes"],
+        basis="1 S",
+        other_bases={"end": f"{end} S"},
+    )
 
 
 def figures(results):

@@ -29,8 +29,10 @@ def predict(cell, interpreter):
 
     # 4 functions in a diamond. In LIFO order the one way out of each doubles the visits to all before it.
     diamonds = cell["diamonds"]
-    visits = 4 * diamonds if cell["traversal"] == "generation" else 5 * (2**diamonds - 1)
-    return Prediction(metrics={"backward_steps_count": visits}, basis="4 d, and 5 (2^d - 1) in LIFO order")
+    if cell["traversal"] == "generation":
+        return Prediction(metrics={"backward_steps_count": 4 * diamonds}, basis="4 diamonds")
+    visits = 5 * (2**diamonds - 1)
+    return Prediction(metrics={"backward_steps_count": visits}, basis="5 (2**diamonds - 1)")
 
 
 def figures(results):

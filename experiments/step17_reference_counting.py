@@ -40,7 +40,8 @@ def predict(cell, interpreter):
 
     array_bytes, rounds = 8 * cell["n"], cell["rounds"]
     if cell["links"] == "chain":
-        return Prediction(peak_arrays=3, end_arrays=0, array_bytes=array_bytes, basis="3 S")
+        end = {"end": "0 S"}
+        return Prediction(peak_arrays=3, end_arrays=0, array_bytes=array_bytes, basis="3 S", other_bases=end)
     objects = [Node(objects=1, passing=DRAWN)] * 3
     return loop_under(cell["gc"], objects, rounds, array_bytes, interpreter, held=False)
 

@@ -85,6 +85,7 @@ def _predicted(
     conditions: dict[str, Level] = {
         "prediction_exact": prediction.exact,
         "prediction_basis": prediction.basis,
+        **{f"prediction_basis_{name}": basis for name, basis in prediction.other_bases.items()},
     }
     if prediction.exception:
         conditions["prediction_exception"] = prediction.exception.cause

@@ -2,6 +2,7 @@
 
 import gc
 import mmap
+import re
 
 import numpy as np
 import pytest
@@ -9,14 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toolkit import Variable, square, using_config
+from toolkit.analysis.collection import chain_nodes, loop_under
 from toolkit.analysis.predictions import (
     ELISION_BYTES,
+    SYMBOLS,
     Prediction,
     backward,
+    checkpoints_every,
     forward,
     loop_without_collector,
     loop_without_garbage,
     page_rounded,
+    reused_buffers,
     square_temporaries,
 )
 from toolkit.probes import MOMENTS, Position
@@ -172,3 +177,41 @@ def test_the_figures_of_the_book():
     assert backward(16, size, retain_grad=True).peak_arrays == 34
     assert forward(16, size, enable_backprop=False).peak_arrays == 3
     assert forward(16, size, enable_backprop=True).peak_arrays == 17
+
+
+def worth(basis):
+    """Return what a formula comes to, in arrays or in counts, from nothing but what it says."""
+    told, *values = re.split(r", (?=\w+=)", basis)
+    product = re.sub(r"(?<=[\w)]) (?=[\w(])", "*", re.sub(r"(\d)(?=[a-zτ])", r"\1*", told.removesuffix(" S")))
+    letters = {letter: int(value) for letter, value in (one.split("=") for one in values)}
+    assert letters.keys() <= SYMBOLS.keys()
+    return eval(product, {"min": min, "__builtins__": {}}, letters)
+
+
+@pytest.mark.parametrize("array_bytes", [8 * ELISION_BYTES // 16, ELISION_BYTES])
+@pytest.mark.parametrize("k", [1, 2, 16])
+def test_every_formula_that_is_shown_gives_the_number_beside_it(k, array_bytes):
+    thresholds = {f"gc_threshold{generation}": 700 for generation in range(3)}
+    predictions = [
+        *(forward(k, array_bytes, enable_backprop=graph) for graph in (False, True)),
+        *(backward(k, array_bytes, retain_grad=retained) for retained in (False, True)),
+        *(
+            loop_without_garbage(k, iterations, array_bytes, enable_backprop=graph, held=held)
+            for iterations in (1, 10)
+            for graph in (False, True)
+            for held in (False, True)
+        ),
+        *(checkpoints_every(k, 4, array_bytes, retain_graph=graph) for graph in (False, True)),
+        *(
+            loop_under(level, chain_nodes(k), 30, array_bytes, thresholds, held=held)
+            for level in ("off", "every=10", "every=100", "manual")
+            for held in (False, True)
+        ),
+        reused_buffers(k, array_bytes),
+    ]
+    for one in predictions:
+        assert worth(one.basis) == one.peak_arrays
+        assert worth(one.other_bases.get("end", one.basis)) == one.end_arrays
+        for name, value in one.metrics.items():
+            basis = one.other_bases[name]
+            assert (value == 0 and basis.startswith("0, ")) or worth(basis) == value

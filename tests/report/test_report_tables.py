@@ -3,6 +3,7 @@
 import pytest
 
 from toolkit.analysis.comparison import compare
+from toolkit.analysis.predictions import backward
 from toolkit.report import tables
 from toolkit.report.names import unique_stems
 
@@ -59,6 +60,38 @@ def test_estimates_are_labelled(headings):
     conditions = {"exact_probe": False}
     metrics = {"peak_rss_bytes": 1, "visits_count": 1}
     assert headings(("resident", metrics, conditions)) == ["peak RSS (estimate)", "visits (resident)"]
+
+
+def test_a_formula_stands_with_its_product_and_the_meaning_of_its_letters(make_store, tmp_path, results_of):
+    theory = backward(1, 80_000, retain_grad=False)
+    with make_store(tmp_path) as store:
+        for measure, name in (("resident", "rss"), ("traced", "traced")):
+            metrics = {
+                f"peak_{name}_bytes": theory.peak_bytes(measure),
+                "predicted_peak_bytes": theory.peak_bytes(measure),
+                f"end_{name}_bytes": theory.end_bytes(measure),
+                "predicted_end_bytes": theory.end_bytes(measure),
+            }
+            conditions = {
+                "prediction_basis": theory.basis,
+                "prediction_basis_end": theory.other_bases["end"],
+                "prediction_array_bytes": 80_000,
+                "page_bytes": 4096,
+            }
+            store.add("loop", {"n": 1}, measure, 0, store.outcome(metrics, conditions=conditions))
+    (table,) = tables.comparisons(compare(results_of(tmp_path)), "label", unique_stems())
+    names = [column.name for column in table.columns]
+    places = [names.index(name) for name in ("quantity", "formula", "product")]
+    assert [
+        tuple(row[place].replace("\N{NO-BREAK SPACE}", " ") for place in places) for row in table.rows
+    ] == [
+        ("peak RSS", "(k+3+τ) S, k=1, τ=1", "4 × 80.0 KiB"),
+        ("peak traced", "(k+3+τ) S, k=1, τ=1", "5 × 78.1 KiB"),
+        ("end RSS", "(k+2) S, k=1", "3 × 80.0 KiB"),
+        ("end traced", "(k+2) S, k=1", "3 × 78.1 KiB"),
+    ]
+    (note,) = table.notes
+    assert [symbol in note for symbol in (" S: ", " k: ", " τ: ", " T: ")] == [True, True, True, False]
 
 
 def test_estimates_are_compared_without_a_claim(make_store, tmp_path, results_of):

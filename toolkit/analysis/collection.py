@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal
 
-from toolkit.analysis.predictions import Deviation, Prediction, loop_without_collector
+from toolkit.analysis.predictions import Deviation, Prediction, formula, loop_without_collector
 from toolkit.trials import Level
 from toolkit.trials.collecting import policy_of
 
@@ -132,7 +132,8 @@ def loop_under(
         counted = int(interpreter.get("gc_count_at_start", 0)) + 1
         return loop_with_collector(nodes, iterations, array_bytes, thresholds, held=held, counted=counted)
     alone = loop_without_collector(len(nodes) - 1, iterations, array_bytes)
-    return replace(alone, metrics={"gc_collections_count": 0})
+    none = {"gc_collections_count": "0, for the collector is off or too few objects are made"}
+    return replace(alone, metrics={"gc_collections_count": 0}, other_bases=none)
 
 
 def loop_collected_every(
@@ -151,7 +152,11 @@ def loop_collected_every(
         peak_arrays=peak * arrays,
         end_arrays=end * arrays,
         array_bytes=array_bytes,
-        basis=f"min(T, {steps + kept}) graphs of {arrays} S",
+        basis=formula("g a S", g=peak, a=arrays),
+        other_bases={
+            "end": formula("g a S", g=end, a=arrays),
+            "gc_collections_count": formula("T // c", T=iterations, c=steps),
+        },
         metrics={"gc_collections_count": iterations // steps},
     )
 

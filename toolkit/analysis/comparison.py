@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from toolkit.analysis.noise import READING_ERROR_PAGES, resolution
 from toolkit.analysis.observing import Twin
-from toolkit.analysis.predictions import Deviation
+from toolkit.analysis.predictions import Deviation, page_rounded
 from toolkit.analysis.results import Cell, Results
 from toolkit.analysis.statistics import Estimate
 from toolkit.store import Row
@@ -103,6 +103,19 @@ class Comparison:
         if not self.array_bytes or self.deviation_pages is None:
             return None
         return self.deviation / self.array_bytes
+
+    @property
+    def predicted_arrays(self) -> tuple[int, int] | None:
+        """How many arrays the prediction is, and how many bytes each takes; None where it is no whole number."""
+        if not self.array_bytes or not self.metric.endswith("_bytes"):
+            return None
+        each = (
+            page_rounded(self.array_bytes, self.page_bytes)
+            if self.measure == "resident"
+            else self.array_bytes
+        )
+        count, beyond = divmod(self.predicted, each)
+        return None if beyond else (int(count), each)
 
     @property
     def deviation_percent(self) -> float | None:
@@ -211,7 +224,7 @@ def _comparison(
         measured=cell.estimate,
         predicted=predicted,
         exact=bool(conditions.get("prediction_exact", True)),
-        basis=str(conditions.get("prediction_basis", "")),
+        basis=_basis(metric, conditions),
         array_bytes=None if array_bytes is None else int(array_bytes),
         page_bytes=int(conditions.get("page_bytes", _USUAL_PAGE_BYTES)),
         keys=cell.keys,
@@ -221,6 +234,11 @@ def _comparison(
         elements=_elements(cell, array_bytes),
         exception=_exception(conditions),
     )
+
+
+def _basis(metric: str, conditions: Mapping[str, Level]) -> str:
+    name = "end" if metric.startswith("end_") else metric
+    return str(conditions.get(f"prediction_basis_{name}", conditions.get("prediction_basis", "")))
 
 
 def _elements(cell: Cell, array_bytes: Level | None) -> int | None:

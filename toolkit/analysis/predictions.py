@@ -1,7 +1,6 @@
 """Predicted peaks of the modes of steps 17 and 18, counted in arrays.
 
-The formulas count arrays of one size that are alive at once. k is the length of a chain, T the number of loop
-iterations, tau the temporaries of a gradient beyond its result.
+The formulas count arrays of one size that are alive at once; `SYMBOLS` says what their letters mean.
 """
 
 import mmap
@@ -11,6 +10,26 @@ from typing import Literal
 
 from toolkit.core.binomial import first_part
 from toolkit.trials.metric import check_metric
+
+#: What the letters of formulas mean, for people: the report says it beside every formula.
+SYMBOLS: Mapping[str, str] = {
+    "S": "the data of one array, and for resident bytes the pages that hold it",
+    "k": "the functions in a chain",
+    "T": "the iterations of the loop",
+    "τ": "the arrays that the gradient of a square needs beyond its result while it is computed, of which the "
+    "resident set has none, for it is read between functions",
+    "m": "the parts of a chain whose inputs are kept",
+    "s": "the functions in a part",
+    "g": "the iterations whose arrays are alive at once",
+    "a": "the arrays of one iteration",
+    "c": "the iterations from one collection to the next",
+}
+
+
+def formula(told: str, **values: int) -> str:
+    """Return a formula with the values of its letters behind it: "(k+1) S, k=3"."""
+    return ", ".join([told, *(f"{letter}={value}" for letter, value in values.items())])
+
 
 #: glibc keeps the size of a block in this many bytes in front of it (malloc/malloc.c, "chunk").
 CHUNK_HEADER_BYTES = 16
@@ -49,7 +68,9 @@ class Prediction:
     Attributes
     ----------
     basis : str
-        The formula, for people.
+        The formula of the peak, for people, or whatever else all of the prediction rests on.
+    other_bases : mapping of str to str
+        The formulas of what has another one: of the end by "end", of a metric by its name.
     peak_arrays : float
         How many arrays are alive at the peak.
     end_arrays : float or None
@@ -74,6 +95,7 @@ class Prediction:
     """
 
     basis: str
+    other_bases: Mapping[str, str] = field(default_factory=dict)
     peak_arrays: float = 0
     end_arrays: float | None = None
     array_bytes: int = 0
@@ -85,6 +107,8 @@ class Prediction:
     def __post_init__(self) -> None:
         if not isinstance(self.basis, str) or not isinstance(self.exact, bool):
             raise TypeError(f"basis is text and exact a bool, not {self.basis!r} and {self.exact!r}")
+        if not all(isinstance(text, str) for pair in self.other_bases.items() for text in pair):
+            raise TypeError(f"other_bases maps text to text, and is not {self.other_bases!r}")
         for name in ("peak_arrays", "temporary_arrays", "end_arrays"):
             count = getattr(self, name)
             if count is not None:
@@ -106,12 +130,12 @@ class Prediction:
         return page_rounded(self.array_bytes) if measure == "resident" else self.array_bytes
 
 
-def page_rounded(array_bytes: int) -> int:
+def page_rounded(array_bytes: int, page_bytes: int = mmap.PAGESIZE) -> int:
     """Return the bytes of the pages that an array of `array_bytes` occupies when malloc maps it by itself.
 
     Source: malloc/malloc.c of glibc, `sysmalloc_mmap`: the request and its header, rounded up to whole pages.
     """
-    return -(-(array_bytes + CHUNK_HEADER_BYTES) // mmap.PAGESIZE) * mmap.PAGESIZE
+    return -(-(array_bytes + CHUNK_HEADER_BYTES) // page_bytes) * page_bytes
 
 
 #: From this size on numpy computes `2 * x * gy` in place of its own temporary (numpy/_core/src/multiarray/
@@ -131,8 +155,15 @@ def forward(k: int, array_bytes: int, *, enable_backprop: bool) -> Prediction:
     soon as the next one has its result: x and two neighbours, of which y is one at the end.
     """
     if enable_backprop:
-        return Prediction(peak_arrays=k + 1, end_arrays=k + 1, array_bytes=array_bytes, basis="(k+1) S")
-    return Prediction(peak_arrays=min(k, 2) + 1, end_arrays=2, array_bytes=array_bytes, basis="min(k+1, 3) S")
+        basis = formula("(k+1) S", k=k)
+        return Prediction(peak_arrays=k + 1, end_arrays=k + 1, array_bytes=array_bytes, basis=basis)
+    return Prediction(
+        peak_arrays=min(k, 2) + 1,
+        end_arrays=2,
+        array_bytes=array_bytes,
+        basis=formula("min(k+1, 3) S", k=k),
+        other_bases={"end": "2 S"},
+    )
 
 
 def backward(k: int, array_bytes: int, *, retain_grad: bool) -> Prediction:
@@ -148,14 +179,16 @@ def backward(k: int, array_bytes: int, *, retain_grad: bool) -> Prediction:
             end_arrays=2 * k + 2,
             array_bytes=array_bytes,
             temporary_arrays=tau,
-            basis=f"(2k+2+τ) S, τ={tau}",
+            basis=formula("(2k+2+τ) S", k=k, τ=tau),
+            other_bases={"end": formula("(2k+2) S", k=k)},
         )
     return Prediction(
         peak_arrays=k + 3 + tau,
         end_arrays=k + 2,
         array_bytes=array_bytes,
         temporary_arrays=tau,
-        basis=f"(k+3+τ) S, τ={tau}",
+        basis=formula("(k+3+τ) S", k=k, τ=tau),
+        other_bases={"end": formula("(k+2) S", k=k)},
     )
 
 
@@ -169,17 +202,19 @@ def loop_without_garbage(
     x and two neighbours. `held` says whether x and y of the last iteration are held at the end.
     """
     once = forward(k, array_bytes, enable_backprop=enable_backprop)
-    end_arrays = once.end_arrays if held else 0
+    end = {"end": once.other_bases.get("end", once.basis) if held else "0 S"}
+    once = replace(once, end_arrays=once.end_arrays if held else 0, other_bases=end)
     if iterations == 1:
-        return replace(once, end_arrays=end_arrays)
+        return once
     peak, basis = (2 * (k + 1), "2 (k+1) S") if enable_backprop else (min(k, 2) + 2, "min(k+2, 4) S")
-    return Prediction(peak_arrays=peak, end_arrays=end_arrays, array_bytes=array_bytes, basis=basis)
+    return replace(once, peak_arrays=peak, basis=formula(basis, k=k))
 
 
 def loop_without_collector(k: int, iterations: int, array_bytes: int) -> Prediction:
     """Predict the same loop with strong references where nothing collects the cycles: every graph stays."""
     arrays = iterations * (k + 1)
-    return Prediction(peak_arrays=arrays, end_arrays=arrays, array_bytes=array_bytes, basis="T (k+1) S")
+    basis = formula("T a S", T=iterations, a=k + 1)
+    return Prediction(peak_arrays=arrays, end_arrays=arrays, array_bytes=array_bytes, basis=basis)
 
 
 def checkpoints_every(k: int, every: int, array_bytes: int, *, retain_graph: bool = True) -> Prediction:
@@ -197,7 +232,11 @@ def checkpoints_every(k: int, every: int, array_bytes: int, *, retain_graph: boo
         end_arrays=parts + 2 if retain_graph else 3,
         array_bytes=array_bytes,
         temporary_arrays=tau,
-        basis=f"(m+s+2+τ) S, m={parts}, s={size}, τ={tau}",
+        basis=formula("(m+s+2+τ) S", m=parts, s=size, τ=tau),
+        other_bases={
+            "end": formula("(m+2) S", m=parts) if retain_graph else "3 S",
+            "forward_evaluations_count": formula("2 k", k=k),
+        },
         metrics={"forward_evaluations_count": 2 * k},
     )
 
@@ -272,5 +311,6 @@ def reused_buffers(k: int, array_bytes: int) -> Prediction:
         end_arrays=k + 3,
         array_bytes=array_bytes,
         temporary_arrays=1,
-        basis="(k+4) S",
+        basis=formula("(k+4) S", k=k),
+        other_bases={"end": formula("(k+3) S", k=k)},
     )

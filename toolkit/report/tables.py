@@ -1,13 +1,15 @@
 """The tables of one experiment, and the table of what the report must show."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from toolkit.analysis.comparison import Comparison
+from toolkit.analysis.predictions import SYMBOLS
 from toolkit.analysis.results import Cell, Results
 from toolkit.probes.ledger import PHASES, ROLES
 from toolkit.report import Column, Finding, Table, Unit, Value
 from toolkit.report.observers import FLAG, remark, state
-from toolkit.report.units import text, unit_of, words_of
+from toolkit.report.units import number, text, unit_of, words_of
 from toolkit.trials import Measure
 from toolkit.trials.measuring import probe_details
 
@@ -167,6 +169,7 @@ def _comparison_table(compared: Sequence[Comparison], unit: Unit, stem: str) -> 
         *(bytes_only if unit == "bytes" else ()),
         Column(heading="in percent", name="deviation_percent", unit="percent", signed=True),
         Column(heading="formula", name="formula"),
+        *((Column(heading="that is", name="product"),) if unit == "bytes" else ()),
     )
 
     def row(one: Comparison) -> tuple[Value, ...]:
@@ -186,6 +189,7 @@ def _comparison_table(compared: Sequence[Comparison], unit: Unit, stem: str) -> 
             *((pages, one.deviation_arrays) if unit == "bytes" else ()),
             one.deviation_percent,
             one.basis if one.exact else f"{one.basis} (a model)".lstrip(),
+            *((_product(one),) if unit == "bytes" else ()),
         )
 
     title = (
@@ -194,7 +198,25 @@ def _comparison_table(compared: Sequence[Comparison], unit: Unit, stem: str) -> 
         else f"Measured against predicted: {unit or 'numbers'}"
     )
     rows = tuple(row(one) for one in compared)
-    return Table(stem=stem, title=title, columns=columns, rows=rows, notes=_notes(compared))
+    return Table(
+        stem=stem, title=title, columns=columns, rows=rows, notes=(*_notes(compared), *_symbols(compared))
+    )
+
+
+def _product(one: Comparison) -> str | None:
+    """Return what a formula comes to, as the product that the number predicted is."""
+    if one.predicted_arrays is None:
+        return None
+    count, each = one.predicted_arrays
+    return f"{number(count, 0)} × {text(each, 'bytes')}"
+
+
+def _symbols(compared: Iterable[Comparison]) -> Iterator[str]:
+    """Yield what the letters mean that formulas are made of: those that stand there with a value, and S."""
+    words = {word for one in compared for word in re.findall(r"(?<![A-Za-z])S(?!\w)|\w+(?==)", one.basis)}
+    told = [f"{symbol}: {meaning}" for symbol, meaning in SYMBOLS.items() if symbol in words]
+    if told:
+        yield f"In the formulas: {'; '.join(told)}."
 
 
 def required(findings: Iterable[Finding], stem: str) -> Table | None:
