@@ -57,7 +57,8 @@ class Experiment:
         maps "python" to the version, "gc_threshold0" to "gc_threshold2" to the collector's thresholds and, after a
         trial, "gc_count_at_start" to how many young objects it had counted before the workload began.
     figures : callable, optional
-        ``figures(results)`` yields `Figure` objects. Heavy imports belong inside the function.
+        ``figures(results)`` yields `Figure` objects. Heavy imports belong inside the function. Without it the
+        report draws what the trials allow; with it, beside these figures, what a ledger tells.
     findings : callable, optional
         ``findings(results)`` yields `Finding` objects: sentences with numbers. The first is the answer to the
         question, which opens the report.

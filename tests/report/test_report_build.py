@@ -202,9 +202,10 @@ def test_a_report_may_be_of_some_experiments(make_store, tmp_path):
     assert [section.experiment for section in made.sections] == ["c", "a"]
 
 
-def test_an_experiment_without_figures_has_its_tables(small):
+def test_an_experiment_without_figures_gets_the_general_ones(small):
     (section,) = document(small, _at_hand(many=Experiment(_workload, {"n": [2, 1]}))).sections
-    assert section.pictures == () and len(section.tables) == 1
+    assert [picture.stem for picture in section.pictures] == ["many-peak_rss_bytes"]
+    assert len(section.tables) == 1
 
 
 def test_a_script_that_has_not_run_is_not_in_the_report(small):

@@ -8,9 +8,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 
 from toolkit.analysis.results import Results
+from toolkit.experiment import Experiment
 from toolkit.probes.ledger import PHASES, ROLES
 from toolkit.report import style
 from toolkit.report.build import document
+from toolkit.report.charts.bars import bars
 from toolkit.report.charts.roles import roles
 from toolkit.report.tables import composition, medians
 from toolkit.store.read import read_store, series
@@ -163,3 +165,38 @@ def test_a_section_has_the_table_and_the_medians_do_without_it(make, tmp_path):
         "Medians of each cell",
     ]
     assert not [column for column in medians(one, "stem").columns if column.name.startswith("ledger")]
+
+
+@pytest.mark.parametrize(
+    ("own", "names"),
+    [(None, ["peak_rss_bytes", "timeline", "roles", "waterfall"]), ("mine", ["mine", "roles", "waterfall"])],
+)
+def test_an_experiment_of_ones_own_gets_its_figures_drawn(make_store, tmp_path, own, names):
+    def figures(results):
+        yield bars(results, "peak_rss_bytes", "resident", name=own, title="Of its own")
+
+    resident = {"peak_rss_bytes": 5 * MIB, "heap_anonymous_rss_bytes": 5 * MIB, "heap_file_rss_bytes": 0}
+    cells = {
+        "resident": (resident, {"event_step": [0, 1], "event_rss_bytes": [MIB, 5 * MIB]}),
+        "traced": ({"peak_traced_bytes": 5 * MIB}, {}),
+        "ledger": (metrics(READINGS), told(READINGS)),
+    }
+    with make_store(tmp_path) as store:
+        for measure, (numbers, readings) in cells.items():
+            store.add("layers", {"k": 1}, measure, 0, store.outcome(numbers, series=readings))
+    script = Experiment(lambda trial, k: None, {"k": [1]}, figures=figures if own else None)
+    (made,) = document(tmp_path, {"layers": lambda: script}).sections
+    assert made.lacks == ()
+    stems = [picture.stem.removeprefix("layers-") for picture in made.pictures if picture.svg]
+    assert [stem for stem in stems if stem != "peak_traced_bytes"] == names
+
+
+def test_a_figure_of_the_scripts_own_stands_in_the_place_of_the_general_one(make, tmp_path):
+    make({1: READINGS})
+
+    def figures(results):
+        yield roles(results, **{**WORDS, "name": "roles"})
+
+    script = Experiment(lambda trial, k: None, {"k": [1]}, figures=figures)
+    (made,) = document(tmp_path, {"layers": lambda: script}).sections
+    assert [picture.title for picture in made.pictures] == ["What is seen"]

@@ -67,8 +67,7 @@ def section(
     notes += omitted
     notes += _skipped(results, runs)
     findings = tuple(_made(experiment.findings if experiment else None, results, lacks))
-    figures = _made(experiment.figures if experiment else general.figures, results, lacks)
-    pictures = tuple(_pictures(figures, anchor, stems, lacks))
+    pictures = tuple(_pictures(_figures(experiment, results, lacks), anchor, stems, lacks))
     compared = compare(results)
     made = Section(
         anchor=anchor,
@@ -110,6 +109,20 @@ def _held(results: Results, anchor: str, stems: Callable[[str], str]) -> Iterato
 def _paragraphs(question: str) -> list[str]:
     title, _, rest = question.partition("\n")
     return [title, *(" ".join(part.split()) for part in rest.split("\n\n") if part.strip())]
+
+
+def _figures(experiment: Experiment | None, results: Results, lacks: list[str]) -> Iterator[Figure]:
+    """Yield the figures of a script, and those of the ledger that it has none of; the general ones without any."""
+    if experiment is None or experiment.figures is None:
+        yield from _made(general.figures, results, lacks)
+        return
+    names = set()
+    for figure in _made(experiment.figures, results, lacks):
+        names.add(figure.name)
+        yield figure
+    if "ledger" in results.measures:
+        others = _made(general.composition, results, lacks)
+        yield from (figure for figure in others if figure.name not in names)
 
 
 def _made(

@@ -1,6 +1,7 @@
 """From logical bytes to the resident set: a bar for each step between two readings of a peak."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure as Drawing
@@ -56,7 +57,8 @@ def waterfall(
         Of at most 3 cells.
     """
     names = None if by is None else tuple(by)
-    found = list(_peaks(results, names, where))[:_MOST_CELLS]
+    found = list(islice(_peaks(results, names, where), _MOST_CELLS + 1))
+    more, found = len(found) > _MOST_CELLS, found[:_MOST_CELLS]
     if not found:
         return missing(name, title, caption, "cell with resident and traced trials and logical bytes here")
     labels = cell_labels([cell for cell, _ in found])
@@ -66,6 +68,8 @@ def waterfall(
         how += " Malloc counts small blocks that lie on pages which were resident before: the reserve."
     else:
         how += " The reading of malloc is left out: the C library of this machine does not tell it."
+    if more:
+        how += f" The first {_MOST_CELLS} cells alone."
     residuals = ", ".join(map(_residual, peaks))
     return explained(
         name,
