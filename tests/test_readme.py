@@ -42,3 +42,24 @@ def test_predict_prints_what_is_shown(tmp_path):
     (shown,) = [text for text in blocks("") if text.startswith("levels ")]
     told = toolkit(tmp_path, *command.split()[1:])
     assert told.replace("\N{NO-BREAK SPACE}", " ") == shown.replace("\N{NO-BREAK SPACE}", " ")
+
+
+def python(code, folder):
+    """Run a program as a file of its own, as a reader would, and return what it prints."""
+    (folder / "program.py").write_text(code, encoding="utf-8")
+    command = [sys.executable, "program.py"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, timeout=60).stdout
+
+
+def test_the_core_prints_what_the_comment_says(tmp_path):
+    (code,) = [code for code in blocks("python") if "using_config" in code]
+    (shown,) = re.findall(r"print\(.*\)  # (.*)", code)
+    assert python(code, tmp_path) == f"{shown}\n"
+
+
+def test_explain_prints_what_is_shown(tmp_path):
+    (code,) = [code for code in blocks("python") if "explain(" in code]
+    (shown,) = [text for text in blocks("") if text.startswith("float64 ")]
+    # What an object of Python takes hangs on its version.
+    told, shown = (re.sub(r"\d+ B", "some B", text) for text in (python(code, tmp_path), shown))
+    assert told == shown
