@@ -84,7 +84,9 @@ def workload(trial, *, watcher, n, iterations):
         peak, collected = memory_bytes("VmHWM") - resident, collections() - collected
         # What the core tells a listener may move a collection within an iteration, by one array.
         allowed = 8 * n + high_water_error()
-        trial.record(loop_peak_bytes=peak, loop_collections_count=collected, loop_peak_allowed_bytes=allowed)
+        trial.record(
+            loop_peak_bytes=peak, loop_collections_count=collected, loop_peak_tolerance_bytes=allowed
+        )
 
     WATCHERS[watcher](run)
 

@@ -19,7 +19,7 @@ def observed_loops(make_row):
                 {
                     "loop_collections_count": collections,
                     "loop_peak_bytes": peak,
-                    "loop_peak_allowed_bytes": ALLOWED,
+                    "loop_peak_tolerance_bytes": ALLOWED,
                 },
                 measure="timed",
             )

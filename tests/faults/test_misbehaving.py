@@ -207,8 +207,8 @@ def test_row_6_what_was_killed_from_outside_is_one_row_of_several_attempts(done)
     assert [one.status for one in contents.attempts] == ["killed"] * 3
     assert sorted(done.log()) == ["killed always"] * 3 + ["killed once"] * 2
     assert done.ran.err.count("to be tried again: ") == 3
-    assert "Tried again: 1 trial needed 2 attempts (killed, then ok)." in report(done, "report.md")
-    assert "1 trial needed 3 attempts (killed, then killed, then killed)." in report(done, "index.html")
+    assert "1 trial needed 2 attempts (killed, then ok)." in report(done, "report.md")
+    assert "1 trial needed 3 attempts (killed, then killed, then killed);" in report(done, "index.html")
 
 
 def test_row_6_what_was_killed_three_times_is_tried_again_when_it_is_asked_for(done):

@@ -114,7 +114,7 @@ def test_theory_that_does_not_hold_is_said_not_to_and_where(report):
     page = (report / "index.html").read_text(encoding="utf-8")
     theory = page[page.index('<section id="theory"') : page.index('<section id="step17_weak_references"')]
     sentences = theory[: theory.index("<table>")]
-    assert sentences.count(">deviates<") == 3
+    assert sentences.count(">deviates<") == 4
     assert "beyond it and UNEXPLAINED" in sentences
     assert ">none is named<" in theory
     assert "the furthest off is 137 pages, in step18_no_grad at enable_backprop=False, length=16" in theory
@@ -134,19 +134,6 @@ def test_failures_are_listed_with_what_they_said(make_store, tmp_path, hostile):
     # Why it failed, and the last of what it wrote.
     assert failure.message.startswith("ended by SIGSEGV\n...\nline 89\n")
     assert f"{'x' * 500}...\n" in failure.message
-
-
-def test_trials_that_were_tried_again_are_told_of(make_store, tmp_path):
-    with make_store(tmp_path) as store:
-        for replicate, endings in enumerate((["killed", "ok"], ["ok"], ["oom-kill", "killed", "crash"])):
-            for ending in endings:
-                made = replace(store.outcome({}), status=ending, exit_code=0 if ending == "ok" else -9)
-                store.add("loop", {"n": 1}, "resident", replicate, made)
-    (section,) = document(tmp_path, {}).sections
-    assert [note for note in section.notes if note.startswith("Tried again")] == [
-        "Tried again: 1 trial needed 2 attempts (killed, then ok).",
-        "Tried again: 1 trial needed 3 attempts (oom-kill, then killed, then crash).",
-    ]
 
 
 def test_a_script_that_raises_leaves_the_rest_of_the_report(small):
@@ -343,7 +330,7 @@ def test_damaged_rows_are_named(small):
         connection.execute("UPDATE trial SET metrics = '{}' WHERE id = 1")
     connection.close()
     (note,) = document(small, {}).notes
-    assert note.startswith("Left out: trial ")
+    assert note.startswith("Left out: 1 damaged row of the store, listed where ")
 
 
 def test_a_new_report_takes_the_place_of_the_old_one(small):

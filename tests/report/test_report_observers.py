@@ -73,7 +73,7 @@ def make(make_store, tmp_path):
                 found = {
                     "loop_collections_count": 5 if watcher in changing else 3,
                     "loop_peak_bytes": 100 * MIB,
-                    "loop_peak_allowed_bytes": MIB,
+                    "loop_peak_tolerance_bytes": MIB,
                 }
                 store.add("observer_effect", {"watcher": watcher}, "timed", 0, store.outcome(found))
         rows = read_store(tmp_path).rows

@@ -18,7 +18,7 @@ __all__ = ["BARE", "EXPERIMENT", "Observed", "Twin", "twins"]
 #: The experiment, the level of its factor `watcher` that watches nothing, and the metrics of its loop.
 EXPERIMENT = "observer_effect"
 BARE = "bare"
-_COLLECTIONS, _PEAK, _ALLOWED = "loop_collections_count", "loop_peak_bytes", "loop_peak_allowed_bytes"
+_COLLECTIONS, _PEAK, _ALLOWED = "loop_collections_count", "loop_peak_bytes", "loop_peak_tolerance_bytes"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

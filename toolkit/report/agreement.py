@@ -39,9 +39,9 @@ def finding(pairs: Sequence[Pair], too_small: int) -> Finding | None:
     if not counts["unexplained"]:
         told.append("none unexplained")
     measured = "; ".join(told)
-    small = f" {too_small} pairs of smaller arrays are not counted." if too_small else ""
+    of_all = f" of {len(pairs) + too_small}" if too_small else ""
     return Finding(
-        sentence=f"{len(pairs)} predictions ({_WHICH}), against what was measured: {measured}.{small}",
+        sentence=f"{len(pairs)}{of_all} predictions ({_WHICH}), against what was measured: {measured}.",
         status="deviates" if counts["unexplained"] else "confirmed",
         figure=f"every predicted-against-measured pair of every experiment, {_WHICH}",
         expected=f"within {_WITHIN}, or a named exception",
@@ -68,7 +68,7 @@ def exceptions(pairs: Sequence[Pair], stem: str) -> Table | None:
         one = pair.comparison
         cause = one.exception.cause if one.exception else "none is named"
         if one.exception and pair.standing == "unexplained":
-            cause = f"more than is accounted for by: {cause}"
+            cause = f"more than this explains: {cause}"
         told = "named exception" if pair.standing == "exception" else "deviates"
         name, levels, _, metric = _identity(pair)
         return (name, levels, metric, *_deviation(pair), told, cause)
@@ -117,7 +117,7 @@ _IDENTITY = (
 )
 _DEVIATION = (
     Column(heading="off by", name="deviation_percent", unit="percent", signed=True),
-    Column(heading="accounted for", name="accounted_percent", unit="percent"),
+    Column(heading="cause explains up to", name="accounted_percent", unit="percent"),
 )
 
 

@@ -1,5 +1,6 @@
 """From the store to the report."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -21,7 +22,6 @@ from toolkit.report import (
     Format,
     Section,
     agreement,
-    attempts,
     facts,
     omissions,
     tables,
@@ -104,7 +104,7 @@ def document(
         script = _loaded(scripts.get(name), lacks)
         declared = script.factors if script else None
         results = Results(name, shown, partial(series, results_dir), declared, observed)
-        notes = (*omissions.notes(name, contents, script), *attempts.notes(shown, contents))
+        notes = omissions.notes(name, contents, script)
         one, its_comparisons = section(results, script, _runs_of(shown, contents), notes, stems, lacks)
         sections.append(one)
         compared += ((name, comparison) for comparison in its_comparisons)
@@ -124,7 +124,7 @@ def document(
         facts=machine,
         methods=methods(observed),
         glossary=GLOSSARY,
-        notes=tuple(f"Left out: {damage}" for damage in contents.damaged),
+        notes=_warnings(contents),
         trust=trust.trust(contents, stems),
     )
 
@@ -168,11 +168,30 @@ def _summary(contents: Contents) -> str:
     )
 
 
+def _warnings(contents: Contents) -> tuple[str, ...]:
+    if not contents.damaged:
+        return ()
+    count = len(contents.damaged)
+    rows = "1 damaged row" if count == 1 else f"{number(count, 0)} damaged rows"
+    return (f"Left out: {rows} of the store, listed where this report says how far to trust this run.",)
+
+
 def _agreement(compared: Sequence[tuple[str, Comparison]], observed: Observed) -> list[Finding]:
     """Say how well theory and measurement agree over all experiments, and where they agree least."""
     claimed = [(name, one) for name, one in compared if one.off is not None]
+    if not claimed:
+        return []
+    silent = Counter(one.allowance for _, one in compared if one.off is None)
+    beside = "".join(f"; {count} make {why}" for why, count in sorted(silent.items()))
+    all_holding = sum(bool(one.holds) for _, one in claimed)
     kinds = dict.fromkeys(_kind(one) for _, one in claimed)
-    findings = []
+    findings = [
+        Finding(
+            sentence=f"All {len(compared)} predictions, each held to what it claims: "
+            f"{all_holding} of {len(claimed)} hold{beside}. By kind of claim:",
+            status="confirmed" if all_holding == len(claimed) else "deviates",
+        )
+    ]
     for kind in sorted(kinds, key=lambda kind: (MEASURES.index(kind[0]), not kind[1])):
         alike = [(name, one) for name, one in claimed if _kind(one) == kind]
         holding = sum(bool(one.holds) for _, one in alike)

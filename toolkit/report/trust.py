@@ -68,7 +68,8 @@ def trust(contents: Contents, stems: Callable[[str], str]) -> Trust:
         _table(
             "Machines",
             (*facts, "boots_count", "runs_count", "trials_count"),
-            machines,
+            # One alone stands under "Where it ran".
+            machines if len(machines) > 1 else [],
             stems("trust-machines"),
         ),
     )
@@ -112,12 +113,16 @@ def _attempted(contents: Contents) -> Finding:
     again = contents.earlier_endings
     if not again:
         return Finding(sentence="No trial was tried twice.", status="confirmed")
-    failed = sum(map(len, again.values()))
-    well = sum(row.key in again and row.status == "ok" for row in (*contents.rows, *contents.left_out))
-    return Finding(
-        sentence=f"{_count(len(again), 'trial')} had to be tried again, after {failed} failed "
-        f"attempts in all; {well} of them ended well at last."
+    ways = Counter(
+        (*again[row.key], row.status) for row in (*contents.rows, *contents.left_out) if row.key in again
     )
+    told = [
+        f"{_count(count, 'trial')} needed {len(way)} attempts ({', then '.join(way)})"
+        for way, count in sorted(ways.items())
+    ]
+    if damaged := len(again) - ways.total():
+        told.append(f"{_count(damaged, 'damaged row')} had attempts before")
+    return Finding(sentence=f"Tried again: {'; '.join(told)}.")
 
 
 def _cut_off(runs: Sequence[Run]) -> Iterator[Finding]:
