@@ -30,7 +30,7 @@ def test_the_experiment_of_ones_own_gets_what_it_predicts(tmp_path):
     toolkit(tmp_path, "report", "depth.py")
     pairs = pd.read_csv(tmp_path / "results" / "report" / "tables" / "pairs.csv")
     assert sorted(set(pairs["measure"])) == ["resident", "traced"]
-    assert list(pairs["verdict"]) == ["agrees"] * 8
+    assert list(pairs["agreement"]) == ["agrees"] * 8
     assert list(pairs["measured"]) == list(pairs["predicted"])
 
 

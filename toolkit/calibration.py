@@ -171,10 +171,10 @@ def _map_rows(outcome: Outcome) -> Iterator[tuple[str, str]]:
     yield "  read while there", f"{low:+,} to {high:+,} B, over {_MAPS} maps of up to {_MOST_PAGES} pages"
     low, high = (int(outcome.metrics[f"hwm_{end}_bytes"]) for end in ("lowest", "highest"))
     holds = max(-low, high) <= HIGH_WATER_ERROR_BYTES
-    verdict = "within" if holds else "MORE THAN is allowed for: peaks inside a function may be wrong here;"
+    told = "within" if holds else "MORE THAN is allowed for: peaks inside a function may be wrong here;"
     yield (
         "  high-water mark",
-        f"{low:+,} to {high:+,} B, {verdict} the {HIGH_WATER_ERROR_BYTES:,} B of the formula",
+        f"{low:+,} to {high:+,} B, {told} the {HIGH_WATER_ERROR_BYTES:,} B of the formula",
     )
 
 

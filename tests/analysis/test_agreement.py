@@ -2,7 +2,7 @@
 
 import pytest
 
-from toolkit.analysis.agreement import judged
+from toolkit.analysis.agreement import agreements
 from toolkit.analysis.comparison import Comparison
 from toolkit.analysis.predictions import Deviation
 from toolkit.analysis.statistics import Estimate
@@ -42,28 +42,28 @@ def comparison(measured, predicted, percent=None, metric="peak_traced_bytes", el
 
 
 @pytest.mark.parametrize(
-    ("measured", "predicted", "percent", "standing"), MEASURED.values(), ids=list(MEASURED)
+    ("measured", "predicted", "percent", "agreement"), MEASURED.values(), ids=list(MEASURED)
 )
-def test_where_a_pair_stands(measured, predicted, percent, standing):
-    (pair,), too_small = judged([("any", comparison(measured, predicted, percent))])
-    assert (pair.experiment, pair.standing, too_small) == ("any", standing, 0)
+def test_where_a_pair_stands(measured, predicted, percent, agreement):
+    (pair,), too_small = agreements([("any", comparison(measured, predicted, percent))])
+    assert (pair.experiment, pair.agreement, too_small) == ("any", agreement, 0)
 
 
 def test_counts_have_no_size_and_must_be_the_same_where_none_is_predicted():
     counts = [comparison(count, 0, metric="gc_collections_count", elements=None) for count in (0, 1)]
-    pairs, too_small = judged([("any", one) for one in counts])
-    assert [pair.standing for pair in pairs] == ["agrees", "unexplained"]
+    pairs, too_small = agreements([("any", one) for one in counts])
+    assert [pair.agreement for pair in pairs] == ["agrees", "unexplained"]
     assert too_small == 0
 
 
 def test_small_arrays_are_counted_and_not_judged():
-    pairs, too_small = judged([("any", comparison(2 * S, S, elements=99_999))])
+    pairs, too_small = agreements([("any", comparison(2 * S, S, elements=99_999))])
     assert (list(pairs), too_small) == ([], 1)
 
 
 def test_of_an_estimate_nothing_is_claimed():
-    (pair,), _ = judged([("any", comparison(2 * S, S, estimated=True))])
-    assert pair.standing == "estimate"
+    (pair,), _ = agreements([("any", comparison(2 * S, S, estimated=True))])
+    assert pair.agreement == "estimate"
 
 
 @pytest.mark.parametrize(("percent", "cause"), [(1.0, " "), (float("nan"), "why"), ("2", "why")])

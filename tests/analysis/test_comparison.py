@@ -39,7 +39,7 @@ COUNT = {"measure": "timed", "metric": "calls_count"}
 
 
 @pytest.mark.parametrize(
-    ("measured", "predicted", "kind", "holds", "verdict"),
+    ("measured", "predicted", "kind", "holds", "agreement"),
     [
         (10 * PAGE, 8 * PAGE, {}, True, "within 2 pages"),
         (8 * PAGE, 10 * PAGE, {}, True, "within 2 pages"),
@@ -58,10 +58,10 @@ COUNT = {"measure": "timed", "metric": "calls_count"}
         (13, 12, COUNT, False, "off by 1"),
     ],
 )
-def test_verdicts(measured, predicted, kind, holds, verdict):
+def test_agreement(measured, predicted, kind, holds, agreement):
     compared = _compared(measured, predicted, **kind)
     assert compared.holds is holds
-    assert compared.verdict == verdict
+    assert compared.agreement == agreement
 
 
 @given(st.integers(0, 10**9), st.integers(0, 10**9), st.integers(1, 10**7))

@@ -3,12 +3,12 @@
 import pytest
 
 from tests.analysis.test_agreement import S, comparison
-from toolkit.analysis.agreement import judged
+from toolkit.analysis.agreement import agreements
 from toolkit.report import agreement
 
 
 def pairs_of(*compared):
-    return judged(("piles", one) for one in compared)
+    return agreements(("piles", one) for one in compared)
 
 
 def test_where_all_agree_one_sentence_says_so():
@@ -38,7 +38,7 @@ def test_what_no_exception_names_deviates_and_leads_the_table():
     table = agreement.exceptions(pairs, "exceptions")
     names = [column.name for column in table.columns]
     rows = [dict(zip(names, row, strict=True)) for row in table.rows]
-    assert [row["verdict"] for row in rows] == ["deviates", "deviates", "named exception"]
+    assert [row["agreement"] for row in rows] == ["deviates", "deviates", "named exception"]
     assert [row["cause"] for row in rows] == [
         "none is named",
         "more than this explains: a cause",

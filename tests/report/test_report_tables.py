@@ -105,4 +105,4 @@ def test_estimates_are_compared_without_a_claim(make_store, tmp_path, results_of
     (row,) = table.rows
     told = dict(zip((column.name for column in table.columns), row, strict=True))
     assert told["quantity"] == "peak RSS (estimate)"
-    assert told["verdict"] == "no claim: an estimate on this platform"
+    assert told["agreement"] == "no claim: an estimate on this platform"

@@ -6,14 +6,14 @@ from typing import Literal, TypeAlias
 
 from toolkit.analysis.comparison import Comparison
 
-__all__ = ["AGREES_PERCENT", "FROM_ELEMENTS", "Pair", "Standing", "judged"]
+__all__ = ["AGREES_PERCENT", "FROM_ELEMENTS", "Agreement", "Pair", "agreements"]
 
 #: A measurement agrees with its prediction within this many percent of it, for arrays of so many elements or more:
 #: those of smaller ones are not large beside the pages and objects that surround them.
 AGREES_PERCENT = 1.0
 FROM_ELEMENTS = 100_000
 
-Standing: TypeAlias = Literal["agrees", "exception", "unexplained", "estimate"]
+Agreement: TypeAlias = Literal["agrees", "exception", "unexplained", "estimate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,17 +24,17 @@ class Pair:
     ----------
     experiment : str
     comparison : Comparison
-    standing : {"agrees", "exception", "unexplained", "estimate"}
+    agreement : {"agrees", "exception", "unexplained", "estimate"}
         "exception" only where the prediction names a cause that accounts for so much; "estimate" where the
         platform tells no exact resident set.
     """
 
     experiment: str
     comparison: Comparison
-    standing: Standing
+    agreement: Agreement
 
 
-def judged(compared: Iterable[tuple[str, Comparison]]) -> tuple[Sequence[Pair], int]:
+def agreements(compared: Iterable[tuple[str, Comparison]]) -> tuple[Sequence[Pair], int]:
     """Return the pairs whose arrays are large enough, or that have none; and how many are too small.
 
     Parameters
@@ -44,14 +44,14 @@ def judged(compared: Iterable[tuple[str, Comparison]]) -> tuple[Sequence[Pair], 
     """
     every = tuple(compared)
     pairs = [
-        Pair(experiment, one, _standing(one))
+        Pair(experiment, one, _agreement(one))
         for experiment, one in every
         if one.elements is None or one.elements >= FROM_ELEMENTS
     ]
     return pairs, len(every) - len(pairs)
 
 
-def _standing(one: Comparison) -> Standing:
+def _agreement(one: Comparison) -> Agreement:
     if one.estimated:
         return "estimate"
     percent = one.deviation_percent

@@ -147,7 +147,7 @@ class Comparison:
         return None if off is None else abs(off) <= tolerance
 
     @property
-    def verdict(self) -> str:
+    def agreement(self) -> str:
         """`holds`, in words and with the number that it rests on."""
         if self.holds is False and self.off is not None:
             return f"off by {abs(self.off):.3g}{self.off_unit}"

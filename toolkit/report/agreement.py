@@ -20,22 +20,22 @@ def finding(pairs: Sequence[Pair], too_small: int) -> Finding | None:
     ----------
     pairs : sequence of Pair
     too_small : int
-        How many more there are whose arrays are too small to be judged.
+        How many more there are whose arrays are too small to be counted here.
     """
     if not pairs:
         return None
-    counts = Counter(str(pair.standing) for pair in pairs)
-    exact = [pair for pair in pairs if pair.standing == "agrees" and not pair.comparison.deviation]
+    counts = Counter(str(pair.agreement) for pair in pairs)
+    exact = [pair for pair in pairs if pair.agreement == "agrees" and not pair.comparison.deviation]
     nothing = sum(not pair.comparison.predicted for pair in exact)
     of_nothing = f", {nothing} of them 0 = 0" if nothing else ""
     told = [f"{counts['agrees']} within {_WITHIN} ({len(exact)} to the byte or count{of_nothing})"]
-    for standing, words in (
+    for agreement, words in (
         ("exception", "beyond it for a named cause"),
         ("unexplained", "beyond it and UNEXPLAINED"),
         ("estimate", "estimates, of which nothing is claimed"),
     ):
-        if counts[standing]:
-            told.append(f"{counts[standing]} {words}")
+        if counts[agreement]:
+            told.append(f"{counts[agreement]} {words}")
     if not counts["unexplained"]:
         told.append("none unexplained")
     measured = "; ".join(told)
@@ -51,7 +51,7 @@ def finding(pairs: Sequence[Pair], too_small: int) -> Finding | None:
 
 def exceptions(pairs: Sequence[Pair], stem: str) -> Table | None:
     """Return the table of the pairs beyond the percentage, what is unexplained first; None where there are none."""
-    beyond = [pair for pair in pairs if pair.standing in ("exception", "unexplained")]
+    beyond = [pair for pair in pairs if pair.agreement in ("exception", "unexplained")]
     if not beyond:
         return None
     experiment, cell, _, quantity = _IDENTITY
@@ -60,20 +60,20 @@ def exceptions(pairs: Sequence[Pair], stem: str) -> Table | None:
         cell,
         quantity,
         *_DEVIATION,
-        Column(heading="verdict", name="verdict"),
+        Column(heading="agreement", name="agreement"),
         Column(heading="cause", name="cause"),
     )
 
     def row(pair: Pair) -> tuple[str | float | None, ...]:
         one = pair.comparison
         cause = one.exception.cause if one.exception else "none is named"
-        if one.exception and pair.standing == "unexplained":
+        if one.exception and pair.agreement == "unexplained":
             cause = f"more than this explains: {cause}"
-        told = "named exception" if pair.standing == "exception" else "deviates"
+        told = "named exception" if pair.agreement == "exception" else "deviates"
         name, levels, _, metric = _identity(pair)
         return (name, levels, metric, *_deviation(pair), told, cause)
 
-    first_unexplained = sorted(beyond, key=lambda pair: pair.standing != "unexplained")
+    first_unexplained = sorted(beyond, key=lambda pair: pair.agreement != "unexplained")
     return Table(
         stem=stem,
         title=f"Beyond {_WITHIN}, and why",
@@ -90,7 +90,7 @@ def pairs_table(pairs: Sequence[Pair], stem: str) -> Table | None:
         Column(heading="measured", name="measured"),
         Column(heading="predicted", name="predicted"),
         *_DEVIATION,
-        Column(heading="verdict", name="verdict"),
+        Column(heading="agreement", name="agreement"),
         Column(heading="formula", name="formula"),
     )
     rows = tuple(
@@ -100,7 +100,7 @@ def pairs_table(pairs: Sequence[Pair], stem: str) -> Table | None:
             pair.comparison.measured.median,
             pair.comparison.predicted,
             *_deviation(pair),
-            pair.standing,
+            pair.agreement,
             pair.comparison.basis,
         )
         for pair in pairs

@@ -71,6 +71,10 @@ GLOSSARY = (
         "0) often, among what has survived that (1 and 2) seldom",
     ),
     (
+        "agreement",
+        "whether what was measured is what was predicted, within what the prediction claims",
+    ),
+    (
         "named exception",
         "a measurement more than 1 % off, whose prediction says why and how much that cause accounts for",
     ),

@@ -11,7 +11,7 @@ from typing import cast
 
 import toolkit.report.formats
 from toolkit.analysis import observing
-from toolkit.analysis.agreement import judged
+from toolkit.analysis.agreement import agreements
 from toolkit.analysis.comparison import Comparison
 from toolkit.analysis.observing import Observed
 from toolkit.analysis.results import Results
@@ -108,7 +108,7 @@ def document(
         one, its_comparisons = section(results, script, _runs_of(shown, contents), notes, stems, lacks)
         sections.append(one)
         compared += ((name, comparison) for comparison in its_comparisons)
-    pairs, too_small = judged(compared)
+    pairs, too_small = agreements(compared)
     summed_up = agreement.finding(pairs, too_small)
     theory = (*([summed_up] if summed_up else []), *_agreement(compared, observed))
     findings = (finding for one in sections for finding in one.findings)

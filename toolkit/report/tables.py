@@ -164,7 +164,7 @@ def _comparison_table(compared: Sequence[Comparison], unit: Unit, stem: str) -> 
         Column(heading="quantity", name="quantity"),
         Column(heading="measured", name=f"measured{ending}", unit=unit),
         Column(heading="predicted", name=f"predicted{ending}", unit=unit),
-        Column(heading="verdict", name="verdict"),
+        Column(heading="agreement", name="agreement"),
         Column(heading="deviation", name=f"deviation{ending}", unit=unit, signed=True),
         *(bytes_only if unit == "bytes" else ()),
         Column(heading="in percent", name="deviation_percent", unit="percent", signed=True),
@@ -184,7 +184,7 @@ def _comparison_table(compared: Sequence[Comparison], unit: Unit, stem: str) -> 
             ),
             one.measured,
             one.predicted,
-            one.verdict,
+            one.agreement,
             one.deviation,
             *((pages, one.deviation_arrays) if unit == "bytes" else ()),
             one.deviation_percent,
@@ -232,7 +232,7 @@ def required(findings: Iterable[Finding], stem: str) -> Table | None:
             ("figure", "figure"),
             ("must be", "expected"),
             ("measured", "measured"),
-            ("verdict", "verdict"),
+            ("agreement", "agreement"),
         )
     )
     return Table(stem=stem, title="What the report must show", columns=columns, rows=rows) if rows else None
