@@ -89,7 +89,8 @@ def pareto(
     if len(_chosen(points)) > 1:
         how += " The dashed line joins the cells that no other one beats in both."
     if len(points) > 1:
-        how += " Which beats which goes by medians: cells whose lines overlap are not told apart."
+        apart = ": cells whose lines overlap are not told apart" if ends else ""
+        how += f" Which beats which goes by medians{apart}."
     if any(point.is_reference for point in points):
         how += " The star and its lines are no choice among the others: they are held against it."
     cells = (cell for cost in (across, up) for cell in results.cells(*cost, by, where))
