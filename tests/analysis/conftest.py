@@ -1,3 +1,5 @@
+import gc
+
 import pytest
 
 from toolkit.store import Row
@@ -32,3 +34,11 @@ def make_row():
         )
 
     return row
+
+
+@pytest.fixture
+def quick_collections():
+    """Leave all that the test session holds out of collections: a test that makes many looks at its own alone."""
+    gc.freeze()
+    yield
+    gc.unfreeze()

@@ -31,6 +31,9 @@ from toolkit.probes.traced import tracing_arrays
 from toolkit.trials.collecting import collecting
 from toolkit.trials.recorder import UnpredictableError, record
 
+# Beside each measurement everything is collected.
+pytestmark = pytest.mark.usefixtures("quick_collections")
+
 N = 40_000
 S = 8 * N
 EVEN = np.arange(0, N, 2)

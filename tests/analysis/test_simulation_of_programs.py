@@ -29,6 +29,9 @@ from toolkit.probes.traced import tracing_arrays
 from toolkit.trials.collecting import collecting
 from toolkit.trials.recorder import record
 
+# Beside each measurement everything is collected.
+pytestmark = pytest.mark.usefixtures("quick_collections")
+
 ROWS, COLUMNS = 40, 50
 N = ROWS * COLUMNS
 #: numpy makes an array of a Python constant for a moment, and a scalar is an array of its own.
