@@ -366,6 +366,24 @@ def test_calls_without_a_graph_of_the_workloads_own_are_recorded_by_no_mode():
         assert simulated.end_bytes == end
 
 
+def passed_on_twice():
+    x = leaf()
+    y = square(tanh(x)) + tanh(x)
+    y.backward()
+    y.backward()
+    return x, y
+
+
+@pytest.mark.parametrize("mode", SAVING_MODES, ids=named)
+def test_a_gradient_that_a_pass_starts_from_is_the_one_that_a_sum_hands_on(mode):
+    simulated = simulate(recorded(passed_on_twice, **SAVED[0]), mode)
+    truth = measured(passed_on_twice, mode)
+    assert (simulated is None) == (truth is None)
+    if truth is not None:
+        assert abs(simulated.peak_bytes - truth[0]) <= CONSTANT_BYTES
+        assert simulated.end_bytes == truth[1]
+
+
 def test_recording_leaves_the_core_as_it_was():
     plain = Variable.__init__, Function.__call__, Variable.backward, Halves.__dict__["backward"]
     record(one_output_dropped)

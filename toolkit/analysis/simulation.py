@@ -398,9 +398,11 @@ class _Engine:
         if now is None:
             raise _ImpossibleError
         gradient = passed.gradient
-        if now.step is None:
-            # Where the pass starts: from the gradient that an earlier one left, if any.
-            gradient = now.seed or gradient
+        if now.step is None and now.seed is not None:
+            # The pass starts from the gradient that an earlier one left. A function that passes on what it is given
+            # hands on that array, where the recording has the one that it started from itself.
+            self.arrays.is_same(gradient.array, now.seed.array)
+            gradient = now.seed
         creator = self._creator.get(passed.variable)
         gradients = self._kept if creator is None else self._arrived
         self._notice(gradients.add(passed.variable, gradient, passed.total, in_place=now.in_place))
