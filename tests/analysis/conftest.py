@@ -1,5 +1,3 @@
-import gc
-
 import pytest
 
 from toolkit.store import Row
@@ -34,11 +32,3 @@ def make_row():
         )
 
     return row
-
-
-@pytest.fixture
-def quick_collections():
-    """Leave all that the test session holds out of collections: a test that makes many looks at its own alone."""
-    gc.freeze()
-    yield
-    gc.unfreeze()

@@ -232,7 +232,7 @@ def measured(workload, mode, **saved):
     toggles = {
         field.name: getattr(mode, field.name)
         for field in fields(mode)
-        if field.name not in ("thresholds", "every", "counted")
+        if field.name not in ("thresholds", "every", "at_epoch_end", "counted")
     }
     with (
         using_config(**toggles, **saved),

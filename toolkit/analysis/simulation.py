@@ -48,6 +48,8 @@ class Mode:
         `gc.get_threshold()`; None where the collector is off.
     every : int or None
         After how many steps a full collection follows.
+    at_epoch_end : bool
+        Whether one follows the last step of an epoch.
     counted : int
         How many objects of the youngest generation the collector had counted when the workload began.
     """
@@ -59,6 +61,7 @@ class Mode:
     accumulation: Literal["new", "in_place"] = "new"
     thresholds: Sequence[int] | None = None
     every: int | None = None
+    at_epoch_end: bool = False
     counted: int = 0
 
 
@@ -76,11 +79,14 @@ class Simulated:
         and with it what is left.
     exact : bool
         False where such collections decide the peak too.
+    has_cycles : bool
+        Whether functions and their outputs hold each other, so that it matters when the collector comes.
     """
 
     peak_bytes: int
     end_bytes: int | None
     exact: bool = True
+    has_cycles: bool = False
 
 
 class _ImpossibleError(Exception):
@@ -94,11 +100,13 @@ def simulate(recording: Recording, mode: Mode) -> Simulated | None:
     -------
     Simulated or None
         None where the workload goes back through a graph and the mode has none, or has let go of it; and where
-        the recording does not stand for the mode (see `Recording`).
+        the recording does not stand for the mode (see `Recording`). Whether it has cycles of its own is left to
+        the caller.
     """
     if recording.reads_kept_gradients and mode.retain_grad != recording.retain_grad:
         return None
-    if recording.computes_again and (mode.references, mode.accumulation) != ("weak", "new"):
+    recorded_under = recording.references, recording.accumulation
+    if recording.computes_again and (mode.references, mode.accumulation) != recorded_under:
         return None
     engine = _Engine(recording, mode)
     peak = alive = 0
@@ -116,7 +124,7 @@ def simulate(recording: Recording, mode: Mode) -> Simulated | None:
                 above = event.above_unsaved_bytes
             peak = max(peak, alive + above)
     by_chance = engine.has_cycles and engine.collector is not None and engine.collector.may_come
-    return Simulated(peak, None if by_chance else alive, not by_chance)
+    return Simulated(peak, None if by_chance else alive, not by_chance, engine.has_cycles)
 
 
 class _Arrays:
@@ -300,8 +308,9 @@ class _Engine:
                 self._unchain(variable)
             case Collected(generation):
                 self._collect(generation)
-            case Iterated(step, _):
-                if self._mode.every and (step + 1) % self._mode.every == 0:
+            case Iterated(step, steps):
+                at_end = self._mode.at_epoch_end and step + 1 == steps
+                if at_end or (self._mode.every and (step + 1) % self._mode.every == 0):
                     self._collect(2)
 
     def records(self, call: Called) -> bool:

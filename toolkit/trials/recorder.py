@@ -5,6 +5,7 @@ function or an array beside the living parts of the graph is the workload itself
 when it takes and lets go.
 """
 
+import gc
 import sys
 import tracemalloc
 import weakref
@@ -60,9 +61,11 @@ def record(
     saves: Literal["inputs", "needed"] = "inputs",
     storage: Literal["exact", "float32", "float16"] = "exact",
     retain_grad: bool = False,
+    references: Literal["weak", "strong"] = "weak",
+    accumulation: Literal["new", "in_place"] = "new",
     recorder: "Recorder | None" = None,
 ) -> Recording:
-    """Run `workload` once and return what it did.
+    """Run `workload` once and return what it did, and let the collector run when all is over.
 
     `saves` and `storage` are toggles that decide what a gradient is computed from, and so what comes and goes
     inside of it: a recording stands for one setting of them, and for every setting of the others, but see
@@ -72,7 +75,7 @@ def record(
     ----------
     workload : callable
         Whatever it raises passes through, and the core is left as it was.
-    saves, storage, retain_grad
+    saves, storage, retain_grad, references, accumulation
         As in `toolkit.Config`.
     recorder : Recorder, optional
         For a workload that tells of its steps by `Recorder.iterated`.
@@ -84,9 +87,20 @@ def record(
         which nothing is simulated.
     """
     recorder = recorder or Recorder()
-    recorder.recording.retain_grad = retain_grad
+    recording = recorder.recording
+    recording.retain_grad, recording.references, recording.accumulation = (
+        retain_grad,
+        references,
+        accumulation,
+    )
     # Whatever is named here counts as set by the workload: what it leaves to the mode must not be.
-    named = {"saves": saves, "storage": storage, **({"retain_grad": True} if retain_grad else {})}
+    named: dict[str, object] = {"saves": saves, "storage": storage}
+    if retain_grad:
+        named["retain_grad"] = True
+    if references != "weak":
+        named["references"] = references
+    if accumulation != "new":
+        named["accumulation"] = accumulation
 
     def run() -> None:
         with (
@@ -98,6 +112,7 @@ def record(
         ):
             result = workload()
             recorder.ended()
+            gc.collect()
             del result
 
     # In a context of its own every toggle is at its default, and none is named but what is named here.
@@ -162,6 +177,9 @@ class Recorder(Listener):
         self._step: tuple[int, list[weakref.ref[Variable]]] = 0, []
         self._left_at = self._left_bytes = self._left_other_bytes = 0
         self._above_unsaved_bytes: int | None = None
+        #: How many events there were, and what else was alive, when a collection began.
+        self._before_collection = 0, 0
+        self._has_ended = False
 
     @property
     def _deaf(self) -> bool:
@@ -298,10 +316,21 @@ class Recorder(Listener):
             self._settle()
 
     def collected(self, phase: str, told: dict[str, int]) -> None:
-        """Hear that the workload has the collector run: by itself it does not here."""
-        if phase == "stop" and not self._inside and not self._deaf:
-            self._settle()
-            self.recording.events.append(Collected(told["generation"]))
+        """Hear that the workload has the collector run, or the end: by itself it does not here."""
+        if self._inside or self._deaf:
+            return
+        self._settle()
+        events = self.recording.events
+        if phase == "start":
+            self._before_collection = len(events), self._other_bytes()
+            return
+        known, other_bytes = self._before_collection
+        # What the engine's own cycles held, the workload held no more before.
+        let_go = any(isinstance(event, LetGo | FunctionLetGo | ArrayLetGo) for event in events[known:])
+        if let_go or self._other_bytes() < other_bytes:
+            self.recording.has_own_cycles = True
+        if not self._has_ended:
+            events.append(Collected(told["generation"]))
 
     def iterated(self, step: int, steps: int) -> None:
         """Hear that a step of the workload's own has ended."""
@@ -313,6 +342,7 @@ class Recorder(Listener):
         """Write down the end, while the result is held."""
         self._settle()
         self.recording.events.append(Ended(self._moment()))
+        self._has_ended = True
 
     # What the engine does.
 

@@ -243,13 +243,22 @@ class Recording:
     reads_kept_gradients : bool
         Whether the workload asked for the gradient of an intermediate variable, so that what it does may hang on
         `retain_grad`: it then stands for that level alone.
+    references, accumulation : str
+        The levels under which it was recorded.
     computes_again : bool
         Whether gradients compute parts of the graph again (checkpoints), whose graphs are not followed: it then
-        stands for weak references and sums in new arrays alone.
+        stands for those two levels alone.
+    has_own_cycles : bool
+        Whether the collector, which ran where the workload had it run and when all was over, freed arrays that
+        objects of the workload's own held in a cycle: it then stands for a collector that comes at those moments
+        alone.
     """
 
     events: list[Event] = field(default_factory=list)
     array_bytes: dict[int, int] = field(default_factory=dict)
     retain_grad: bool = False
+    references: Literal["weak", "strong"] = "weak"
+    accumulation: Literal["new", "in_place"] = "new"
     reads_kept_gradients: bool = False
     computes_again: bool = False
+    has_own_cycles: bool = False
