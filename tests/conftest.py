@@ -79,3 +79,11 @@ def own_turns(tmp_path_factory):
         patch.setattr(turns, "_PLACE", place)
         patch.setenv("TOOLKIT_TURNS", str(place))
         yield
+
+
+@pytest.fixture
+def quick_collections():
+    """Leave all that the test session holds out of collections: a test that makes many looks at its own alone."""
+    gc.freeze()
+    yield
+    gc.unfreeze()

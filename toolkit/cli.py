@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -26,6 +26,9 @@ from toolkit.planning import (
 from toolkit.store import BadStore, StoreError, StoreLocked, StoreUnwritable
 from toolkit.store.encoding import one_line
 from toolkit.trials import ExecutorLost, ExecutorUnusable, Level
+
+if TYPE_CHECKING:
+    from toolkit.predicting import Predicted
 
 #: The exit codes of the design.
 _INTERNAL, _USAGE, _INCOMPLETE, _DAMAGED, _LOST, _DISK, _LOCKED, _INTERRUPTED = 1, 2, 3, 65, 69, 74, 75, 130
@@ -264,29 +267,42 @@ def _overrides(settings: Sequence[str]) -> dict[str, tuple[Level, ...]]:
     "--set", "settings", multiple=True, metavar="FACTOR=A,B", help="Levels in place of the profile's."
 )
 def _predict(experiment: str, profile: str, settings: tuple[str, ...]) -> None:
-    """Print what a workload would need under every mode, from one run of it for each of its own levels.
+    """Print what a workload would need under every mode, without running it under each.
 
-    Peak and end are bytes of array data. Where the collector comes by counts of objects, the peak is a model's, and
-    what is left at the end hangs on when it came last. Nothing is stored.
+    A mode is the default of the core, one toggle changed, or a combination that the experiment or --set asks for
+    (--set saves=needed --set retain_grad=true). Peak and end are bytes of array data. Where the collector comes by
+    counts of objects, the peak is a model's (~), and what is left at the end hangs on when it came last. Nothing is
+    stored.
     """
     from toolkit.predicting import predict
+
+    # All of it before the first line: what goes wrong on the way is told alone.
+    predicted = list(predict(load_experiment(experiment), profile, _overrides(settings)))
+    reasons = list(dict.fromkeys(one.reason for one in predicted if one.reason))
+    rows = [("levels", "mode", "peak", "end"), *(_told(one, reasons) for one in predicted)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for levels, mode, peak, end in rows:
+        click.echo(
+            f"{levels:<{widths[0]}}  {mode:<{widths[1]}}  {peak:>{widths[2]}}  {end:>{widths[3]}}".rstrip()
+        )
+    for number, reason in enumerate(reasons, 1):
+        click.echo(f"[{number}] not predicted: {one_line(reason)}")
+
+
+def _told(predicted: "Predicted", reasons: Sequence[str]) -> tuple[str, str, str, str]:
+    """Return a row: levels, mode, peak and end, or in place of both the number of the reason why there is none."""
     from toolkit.report.units import text
 
-    row = "{:<32} {:<7} {:<12} {:<16} {:<8} {:>10} {:>10}"
-    click.echo(row.format("levels", "refs", "retain_grad", "enable_backprop", "gc", "peak", "end"))
-    for predicted in predict(load_experiment(experiment), profile, _overrides(settings)):
-        mode, simulated = predicted.mode, predicted.simulated
-        click.echo(
-            row.format(
-                " ".join(f"{name}={level}" for name, level in predicted.levels.items()),
-                mode.references,
-                str(mode.retain_grad),
-                str(mode.enable_backprop),
-                "default" if mode.thresholds else "off" if mode.references == "strong" else "any",
-                ("" if simulated.exact else "~ ") + text(simulated.peak_bytes, "bytes"),
-                "by chance" if simulated.end_bytes is None else text(simulated.end_bytes, "bytes"),
-            )
-        )
+    simulated = predicted.simulated
+    levels = " ".join(f"{name}={level}" for name, level in predicted.levels.items())
+    changed = [f"{name}={level}" for name, level in predicted.toggles.items()] or ["default"]
+    mode = " ".join([*changed, *([f"gc={predicted.gc}"] if predicted.gc else [])])
+    if simulated is None:
+        note = f"[{reasons.index(predicted.reason) + 1}]"
+        return levels, mode, note, note
+    peak = ("" if simulated.exact else "~ ") + text(simulated.peak_bytes, "bytes")
+    end = "by chance" if simulated.end_bytes is None else text(simulated.end_bytes, "bytes")
+    return levels, mode, peak, end
 
 
 @_commands.command("calibrate")

@@ -31,6 +31,7 @@ __all__ = [
     "PROFILES",
     "Grid",
     "UsageError",
+    "check_levels",
     "experiment_scripts",
     "load_experiment",
     "parse_levels",
@@ -303,9 +304,9 @@ def _check(experiment: Experiment, design: _Design) -> None:
     except ValueError as problem:
         raise UsageError(f"{experiment.name}: {problem}") from None
     for name, level in design.constants.items():
-        _check_levels(experiment, name, (level,))
+        check_levels(experiment, name, (level,))
     for name, levels in design.factors.items():
-        _check_levels(experiment, name, levels)
+        check_levels(experiment, name, levels)
     _check_signature(experiment, [*design.factors, *design.constants])
     if "profiled" in design.measures:
         _check_profiler(experiment, design)
@@ -330,7 +331,14 @@ def _check_signature(experiment: Experiment, names: Iterable[str]) -> None:
         ) from None
 
 
-def _check_levels(experiment: Experiment, name: str, levels: Sequence[Level]) -> None:
+def check_levels(experiment: Experiment, name: str, levels: Sequence[Level]) -> None:
+    """Check the levels of a factor, which may be the experiment's own, a toggle or one of the environment.
+
+    Raises
+    ------
+    UsageError
+        When there is none, one is not valid, or two are equal.
+    """
     if not levels:
         raise UsageError(f"{experiment.name}: factor {name!r} has no level")
     for level in levels:
