@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toolkit import Variable, add, draw_graph, exp, explain, square, using_config
+from toolkit.nn import Parameter
 from toolkit.retention import Diagram, Edge, Node
 from toolkit.retention.layout import layout
 from toolkit.retention.size import human
@@ -206,3 +207,35 @@ def test_any_diagram_keeps_its_boxes_apart(sizes, pairs, label):
 )
 def test_bytes_for_people(size, text):
     assert human(size) == text
+
+
+@pytest.mark.parametrize(
+    ("settings", "labels"),
+    [
+        ({"saves": "needed"}, ["Add", "Exp", "Parameter 'w'", "Unsaved", "Variable"]),
+        ({"storage": "float32"}, ["Add", "Exp", "Kept", "Parameter 'w'", "Variable"]),
+        ({"retain_graph": False}, ["Exp", "Variable"]),
+    ],
+)
+def test_what_a_function_saved_or_let_go_of_is_drawn_as_it_is(settings, labels):
+    w = Parameter(np.ones(1000), "w")
+    with using_config(**settings):
+        y = exp(w + w)
+        y.backward()
+    diagram = draw_graph(y)
+    nodes = {node.label: node for row in diagram.rows for node in row}
+    assert sorted(nodes) == labels
+    if "Parameter 'w'" in nodes:
+        assert nodes["Parameter 'w'"].role == "parameter, data 7.81 KiB, gradient 7.81 KiB"
+        # Every node but the leaf leads on.
+        assert {edge.holder.label for edge in diagram.edges} == {*labels} - {"Parameter 'w'"}
+    for name, size_bytes in (("Unsaved", 0), ("Kept", 4000)):
+        assert name not in nodes or nodes[name].size_bytes == size_bytes
+
+
+def test_a_gradient_that_is_a_variable_is_drawn_by_its_bytes():
+    x = Variable(np.ones(1000))
+    y = square(x)
+    y.backward(create_graph=True)
+    assert draw_graph(y).rows[0][0].role == "leaf, data 7.81 KiB, gradient 7.81 KiB"
+    x.cleargrad()

@@ -13,6 +13,7 @@ import pytest
 
 import toolkit
 from toolkit import Variable, explain, square, using_config
+from toolkit.nn import Parameter
 from toolkit.trials.environment import interpreter, obstacle_to_version
 from toolkit.trials.levels import PYTHONS
 
@@ -99,6 +100,37 @@ def test_roles_of_arrays():
         "gradient",
         "view of another array",
     ]
+
+
+def test_roles_of_parameters():
+    w = Parameter(np.ones(1000), "w")
+    y = square(w)
+    y.backward()
+    told = explain(w.data)
+    assert (told.target.role, told.path[0].holder.label) == ("parameter", "Parameter 'w'")
+    assert [explain(one).target.role for one in (w, w.grad, y)] == ["parameter", "gradient", "generation 1"]
+
+
+class Answering(Variable):
+    """A variable that answers for itself."""
+
+    __slots__ = ()
+
+    @property
+    def name(self):
+        raise AssertionError("code of the object ran")
+
+    @name.setter
+    def name(self, _):
+        pass
+
+    grad = creator = generation = name
+
+
+def test_a_kind_of_variable_of_ones_own_is_one_and_is_not_asked():
+    x = Answering(np.ones(1000))
+    told = explain(x.data)
+    assert (told.target.role, told.path[0].holder.label) == ("input", "Answering")
 
 
 def _dict_cycle():

@@ -1,9 +1,12 @@
 """The computational graph of a variable: what its functions and variables hold, by generation."""
 
+from typing import Any
+
 from toolkit.core.function import Function
+from toolkit.core.saving import Kept, StandIn
 from toolkit.core.variable import Variable
 from toolkit.retention import Diagram, Edge, Node
-from toolkit.retention.nodes import type_name
+from toolkit.retention.nodes import label, slot, type_name, variable_role
 from toolkit.retention.size import human
 
 __all__ = ["draw_graph"]
@@ -59,8 +62,12 @@ def draw_graph(variable: Variable) -> Diagram:
     placed(variable, 2 * variable.generation)
     for function in functions:
         this = placed(function, 2 * function.generation + 1)
-        for place, x in enumerate(function.inputs):
-            edges.append(Edge(this, f".inputs[{place}]", placed(x, 2 * x.generation)))
+        for place, x in enumerate(_inputs(function)):
+            held = placed(x, 2 * x.generation)
+            edges.append(Edge(this, f".inputs[{place}]", held))
+            if isinstance(x, StandIn) and x.creator in functions:
+                # It is in the place of an output, which may be gone.
+                edges.append(Edge(held, ".creator", placed(x.creator, 2 * x.creator.generation + 1)))
         for place, (reference, y) in enumerate(zip(function.outputs, function.live_outputs(), strict=True)):
             if y is None:
                 continue
@@ -86,19 +93,34 @@ def _functions(variable: Variable) -> tuple[list[Function], int]:
         function = y.creator
         if function is not None and id(function) not in found:
             found[id(function)] = function
-            waiting += function.inputs
+            waiting += _inputs(function)
     ordered = sorted(found.values(), key=lambda function: function.generation)
     left_out = max(0, len(ordered) - _FUNCTIONS)
     return ordered[left_out:], left_out
 
 
+def _inputs(function: Function) -> tuple[Variable, ...]:
+    """Return what a function holds; one that was gone back through may have let go of it."""
+    return getattr(function, "inputs", ())
+
+
 def _of_variable(number: int, variable: Variable) -> Node:
-    what = "leaf" if variable.creator is None else f"generation {variable.generation}"
-    arrays = [one for one in (variable.data, variable.grad) if one is not None]
-    gradient = "" if variable.grad is None else f", gradient {human(variable.grad.nbytes)}"
-    name = f" {variable.name!r}" if isinstance(variable.name, str) else ""
-    role = f"{what}, data {human(variable.data.nbytes)}{gradient}"
-    return Node(number, f"Variable{name}", type_name(variable), role, sum(array.nbytes for array in arrays))
+    data_bytes, gradient_bytes = _data_bytes(variable), _bytes(slot(variable, "grad"))
+    data = "no data" if data_bytes is None else f"data {human(data_bytes)}"
+    gradient = "" if gradient_bytes is None else f", gradient {human(gradient_bytes)}"
+    role = f"{variable_role(variable)}, {data}{gradient}"
+    return Node(number, label(variable), type_name(variable), role, (data_bytes or 0) + (gradient_bytes or 0))
+
+
+def _data_bytes(variable: Variable) -> int | None:
+    return _bytes(variable.rounded.array if isinstance(variable, Kept) else slot(variable, "data"))
+
+
+def _bytes(held: Any) -> int | None:
+    """Return the bytes of an array, or of the data of a gradient that is a variable."""
+    if isinstance(held, Variable):
+        return _data_bytes(held)
+    return None if held is None else int(held.nbytes)
 
 
 def _of_function(number: int, function: Function) -> Node:

@@ -21,6 +21,7 @@ import numpy as np
 
 from toolkit.core.function import Function
 from toolkit.core.variable import Variable
+from toolkit.nn import Parameter
 from toolkit.retention import Node
 from toolkit.retention.heap import is_array
 from toolkit.retention.names import CONSTANTS, key_text, mro, namespace_of_class
@@ -55,8 +56,7 @@ _HEADER_BYTES = 16
 
 def node(number: int, one: Any, role: str = "") -> Node:
     """Describe an object; `role` is what only its holder can tell."""
-    label = _label(one)
-    return Node(number, label, type_name(one), role or _role(one), size_bytes(one))
+    return Node(number, label(one), type_name(one), role or _role(one), size_bytes(one))
 
 
 def type_name(one: Any) -> str:
@@ -81,13 +81,16 @@ def size_bytes(one: Any) -> int:
     return 0
 
 
-def _label(one: Any) -> str:
+def label(one: Any) -> str:
+    """Return what to call an object."""
     kinds = mro(one)
     if is_array(one):
         plain = np.ndarray.view(one, np.ndarray)
         return f"{plain.dtype.name} {plain.shape}"
-    if type(one) is Variable:
-        return f"Variable {one.name!r}" if type(one.name) is str else "Variable"
+    if Variable in kinds:
+        name = slot(one, "name")
+        named = _short(type.__dict__["__qualname__"].__get__(type(one)))
+        return f"{named} {name!r}" if type(name) is str else named
     if ModuleType in kinds:
         return f"module {_text(namespace(one).get('__name__'))}"
     if type in kinds:
@@ -120,9 +123,9 @@ def _text(name: Any) -> str:
 def _role(one: Any) -> str:
     if is_array(one):
         return "view of another array" if _is_view(one) else "array"
-    if type(one) is Variable:
-        return "leaf" if one.creator is None else f"generation {one.generation}"
     kinds = mro(one)
+    if Variable in kinds:
+        return variable_role(one)
     return next((role for kind, role in _ROLES if kind in kinds), "object")
 
 
@@ -131,10 +134,26 @@ def _is_view(one: Any) -> bool:
     return base is not None
 
 
+def slot(variable: Any, name: str) -> Any:
+    """Return an attribute that every variable has, past what its class makes of it; None where it is not set."""
+    try:
+        return Variable.__dict__[name].__get__(variable)
+    except AttributeError:
+        return None
+
+
+def variable_role(variable: Any) -> str:
+    """Return what a variable is in its graph."""
+    if slot(variable, "creator") is not None:
+        return f"generation {slot(variable, 'generation')}"
+    return "parameter" if Parameter in mro(variable) else "leaf"
+
+
 def role_at(holder: Any, held: Any) -> str:
     """Return what an array is to the variable that holds it, "" where that tells nothing."""
-    if type(holder) is not Variable or not is_array(held) or _is_view(held):
+    if Variable not in mro(holder) or not is_array(held) or _is_view(held):
         return ""
-    if holder.grad is held:
+    if slot(holder, "grad") is held:
         return "gradient"
-    return "input" if holder.creator is None else "activation"
+    role = variable_role(holder)
+    return {"leaf": "input", "parameter": "parameter"}.get(role, "activation")
