@@ -268,9 +268,23 @@ def check_prediction_any_graph(cell):
     assert kept > dropped
 
 
+def check_collector_any_graph(cell):
+    for row in cell.rows:
+        off = abs(row.metrics["peak_traced_bytes"] - row.metrics["predicted_peak_bytes"])
+        if row.factors["gc"] == "default":
+            bound = row.conditions["prediction_exception_percent"] / 100
+            assert off <= bound * row.metrics["predicted_peak_bytes"]
+            # A bound that everything is within tells nothing.
+            assert 0 < bound < 0.15
+        else:
+            assert off <= 112
+            assert row.metrics["end_traced_bytes"] == row.metrics["predicted_end_bytes"]
+
+
 CHECKS = {
     "allocators": check_allocators,
     "checkpointing": check_checkpointing,
+    "collector_any_graph": check_collector_any_graph,
     "create_graph_cycles": check_create_graph_cycles,
     "gc_policy": check_gc_policy,
     "observer_effect": check_observer_effect,

@@ -26,6 +26,7 @@ from toolkit.trials.collecting import policy_of
 
 __all__ = [
     "DRAWN",
+    "STEPPED",
     "Counts",
     "Node",
     "call_node",
@@ -39,6 +40,10 @@ __all__ = [
 #: How many tuples of one length wait for reuse (PyTuple_MAXFREELIST).
 FREE_LIST_LENGTH = 2000
 
+
+#: What passes while a function computes its gradients and passes them on: the pass itself, the pairs of inputs and
+#: gradients with an iterator of each (`backward._Pass._step`), and two objects of the function's own.
+STEPPED = 6
 
 #: What passes while numpy's random generator makes an array: two objects, before that is there.
 DRAWN = (2, 0)
@@ -83,7 +88,9 @@ def leaf_node() -> Node:
 
 def call_node(outputs: int) -> Node:
     """Return what a call of so many outputs makes along with their arrays."""
-    return Node(objects=1 + outputs, tuples=2, held_by_earlier=False, passing=(2, 3))
+    # Of several outputs the layouts are kept too (`Function.output_layouts`), each with its shape.
+    layouts = 1 + 2 * outputs if outputs > 1 else 0
+    return Node(objects=1 + outputs, tuples=2 + layouts, held_by_earlier=False, passing=(2, 3))
 
 
 def loop_under(
@@ -282,6 +289,10 @@ class Counts:
         self._count += node.objects + tuples - before
         yield "with", self._count > self._thresholds[0]
         yield "after", self._count + after_array > self._thresholds[0]
+
+    def passes(self, objects: int) -> bool:
+        """Count objects that are gone at once, and return whether a collection falls while they are there."""
+        return self._count + objects > self._thresholds[0]
 
     def begin(self) -> int:
         """Begin a collection, and return the oldest generation that is collected."""

@@ -5,11 +5,11 @@ hold each other, and what nothing else holds waits for the collector, which work
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
-from toolkit.analysis.collection import Counts, Node, call_node, leaf_node
+from toolkit.analysis.collection import STEPPED, Counts, Node, call_node, leaf_node
 from toolkit.trials.recording import (
     ArrayLetGo,
     ArrayTaken,
@@ -93,8 +93,15 @@ class _ImpossibleError(Exception):
     """The workload raises under this mode."""
 
 
-def simulate(recording: Recording, mode: Mode) -> Simulated | None:
+def simulate(recording: Recording, mode: Mode, shifts: Iterator[int] | None = None) -> Simulated | None:
     """Return the peak and the end that the recorded workload would have under `mode`.
+
+    Parameters
+    ----------
+    recording, mode
+        What was done, and under which toggles.
+    shifts : iterator of int, optional
+        Of these each collection takes one: how many objects earlier the next one comes than is counted.
 
     Returns
     -------
@@ -108,7 +115,7 @@ def simulate(recording: Recording, mode: Mode) -> Simulated | None:
     recorded_under = recording.references, recording.accumulation
     if recording.computes_again and (mode.references, mode.accumulation) != recorded_under:
         return None
-    engine = _Engine(recording, mode)
+    engine = _Engine(recording, mode, shifts)
     peak = alive = 0
     for event in recording.events:
         try:
@@ -253,7 +260,7 @@ def _decided(own: _Level | None, mode: _Level) -> _Level:
 class _Engine:
     """Who holds whom: variables, functions of the graph, and the workload."""
 
-    def __init__(self, recording: Recording, mode: Mode) -> None:
+    def __init__(self, recording: Recording, mode: Mode, shifts: Iterator[int] | None) -> None:
         self.arrays = _Arrays(recording.array_bytes)
         self.other_bytes = self.most_bytes = 0
         self.has_cycles = False
@@ -270,7 +277,7 @@ class _Engine:
         self._rounded: dict[int, int] = {}
         self._pass: _Pass | None = None
         self._held_functions: set[int] = set()
-        self.collector = _Collector(mode.thresholds, mode.counted) if mode.thresholds else None
+        self.collector = _Collector(mode.thresholds, mode.counted, shifts) if mode.thresholds else None
 
     def take(self, event: Event) -> None:
         """Do what the recording says, by the rules of the mode."""
@@ -437,6 +444,8 @@ class _Engine:
         for computed in step.input_gradients:
             if computed is not None:
                 self.arrays.hold(computed.array)
+        if self.collector and self.collector.counts.passes(STEPPED):
+            self._collect(self.collector.counts.begin())
 
     def _end_step(self, ended: StepEnded) -> None:
         """Let go of what a step needed, and keep the gradients of its outputs if they are to be kept."""
@@ -529,11 +538,12 @@ class _Engine:
             ]
         )
         garbage = [function for function in young if function not in reached]
+        tuples = sum(call_node(len(self._nodes[function].outputs)).tuples for function in garbage)
         for function in garbage:
             if function in self._nodes:
                 self._release(self._forget(function))
         if self.collector:
-            self.collector.counts.freed(2 * len(garbage))
+            self.collector.counts.freed(tuples)
             for function, generation in generations.items():
                 if generation <= oldest:
                     generations[function] = min(oldest + 1, 2)
@@ -555,8 +565,8 @@ class _Engine:
 class _Collector:
     """Counts and generations, for each function of a graph."""
 
-    def __init__(self, thresholds: Sequence[int], counted: int) -> None:
-        self.counts = Counts(thresholds, counted)
+    def __init__(self, thresholds: Sequence[int], counted: int, shifts: Iterator[int] | None) -> None:
+        self.counts = Counts(thresholds, counted, shifts)
         self.generations: dict[int, int] = {}
         self._threshold = thresholds[0]
 
