@@ -244,6 +244,10 @@ def test_a_workload_that_raises_is_told_of_in_one_line(tmp_path):
     [
         ("y.backward(create_graph=True)", "it records a backward pass"),
         ("gradients(y, (x,))", "it calls gradients"),
+        (
+            "other = Thread(target=lambda: exp(x)); other.start(); other.join()",
+            "it computes in a thread of its own",
+        ),
         ("with using_config(buffers='reused'): exp(x)", "it sets buffers"),
         ("with using_config(traversal='lifo'): y.backward()", "it sets traversal"),
     ],
@@ -252,6 +256,8 @@ def test_what_is_not_simulated_is_refused_in_one_line(tmp_path, body, reason):
     experiment = script(
         tmp_path,
         f"""
+        from threading import Thread
+
         from toolkit import Experiment, Variable, exp, using_config
         from toolkit.core.backward import gradients
 

@@ -19,6 +19,7 @@ from toolkit.trials.recording import (
     Ended,
     Event,
     FunctionLetGo,
+    GaveUp,
     Gradient,
     GradientSet,
     Iterated,
@@ -217,6 +218,11 @@ class _Gradients:
         """Return what a variable has, and hand on the hold of it."""
         return self._of.pop(variable, None)
 
+    def clear(self) -> None:
+        """Take from every variable what it has."""
+        for variable in [*self._of]:
+            self.set(variable, None)
+
 
 @dataclass
 class _Node:
@@ -295,6 +301,8 @@ class _Engine:
                 self._pass_on(event)
             case StepEnded():
                 self._end_step(event)
+            case GaveUp():
+                self._give_up()
             case LetGo(variable):
                 self._held.discard(variable)
                 self._release([variable])
@@ -468,6 +476,21 @@ class _Engine:
             self._release(self._empty(node))
         self._waiting.discard(ended.function)
         self._release(self._drop_functions([ended.function]))
+
+    def _give_up(self) -> None:
+        """Let go of what a pass has, and of the functions that it would have come to."""
+        now, self._pass = self._pass, None
+        if now is None:
+            return
+        if now.seed is not None:
+            self.arrays.drop(now.seed.array)
+        if now.given and now.step is not None:
+            for gradient in (*now.given, *now.step.input_gradients):
+                if gradient is not None:
+                    self.arrays.drop(gradient.array)
+        self._arrived.clear()
+        waiting, self._waiting = self._waiting, set()
+        self._release(self._drop_functions(waiting))
 
     def _release(self, variables: Iterable[int]) -> None:
         """Take one holder from each variable, and go on with what nobody holds then."""

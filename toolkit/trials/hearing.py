@@ -161,10 +161,12 @@ def _hear_passes(recorder: "Recorder", undo: ExitStack) -> None:
         create_graph: bool = False,
     ) -> None:
         recorder.going_back(self, retain_grad, retain_graph)
+        finished = False
         try:
             go_back(self, retain_grad, retain_graph, create_graph)
+            finished = True
         finally:
-            recorder.gone_back(self)
+            recorder.gone_back(self, finished=finished)
 
     def __init__(self: _Pass, **settings: Any) -> None:
         recorder.passing(create_graph=settings["create_graph"], wanted=settings.get("wanted") is not None)

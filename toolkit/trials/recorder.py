@@ -7,6 +7,7 @@ when it takes and lets go.
 
 import gc
 import sys
+import threading
 import tracemalloc
 import weakref
 from collections import Counter
@@ -33,6 +34,7 @@ from toolkit.trials.recording import (
     Collected,
     Ended,
     FunctionLetGo,
+    GaveUp,
     Gradient,
     GradientSet,
     Iterated,
@@ -180,6 +182,7 @@ class Recorder(Listener):
         #: How many events there were, and what else was alive, when a collection began.
         self._before_collection = 0, 0
         self._has_ended = False
+        self._thread = threading.get_ident()
 
     @property
     def _deaf(self) -> bool:
@@ -456,10 +459,12 @@ class Recorder(Listener):
         self.recording.events.append(WentBack(number, retain_grad, retain_graph, accumulation))
         self._passing += 1
 
-    def gone_back(self, root: Variable) -> None:
-        """Hear that a backward pass is over, also where it raised."""
+    def gone_back(self, root: Variable, *, finished: bool) -> None:
+        """Hear that a backward pass is over, or that it raised."""
         if self._deaf or not self._passing:
             return
+        if not finished:
+            self.recording.events.append(GaveUp())
         number = self._numbers.known(root)
         if number is not None and number not in self._creator and root.grad is not None:
             # A leaf: the pass ended where it began.
@@ -556,6 +561,8 @@ class Recorder(Listener):
 
     def _check_toggles(self) -> None:
         config = current_config()
+        if threading.get_ident() != self._thread:
+            self.refuse("it computes in a thread of its own, which starts from the default of every toggle")
         if config.buffers != "fresh":
             self.refuse('it sets buffers="reused"')
         if config.traversal != "generation":

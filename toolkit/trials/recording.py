@@ -22,6 +22,7 @@ __all__ = [
     "Ended",
     "Event",
     "FunctionLetGo",
+    "GaveUp",
     "Gradient",
     "GradientSet",
     "Iterated",
@@ -128,6 +129,11 @@ class StepEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class GaveUp:
+    """A pass ended by an error: what had arrived and was not passed on is gone."""
+
+
+@dataclass(frozen=True, slots=True)
 class Worked:
     """The workload did something by itself that took memory; `above_bytes` lies above the event before."""
 
@@ -214,6 +220,7 @@ Event: TypeAlias = (
     | Stepped
     | PassedOn
     | StepEnded
+    | GaveUp
     | Worked
     | Ended
     | LetGo
