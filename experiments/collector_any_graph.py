@@ -116,9 +116,9 @@ EXPERIMENT = Experiment(
     workload,
     factors={
         "graph": [*GRAPHS],
-        "gc": ["default", "threshold=200", "threshold=1000", "every=10"],
+        "gc": ["default", "threshold=200", "every=10"],
     },
-    constants={"references": "strong", "n": 2000, "iterations": 150},
+    constants={"references": "strong", "n": 2000, "iterations": 120},
     profiles={
         "smoke": {"graph": ["two outputs"], "gc": ["default", "every=10"], "iterations": 100},
         "full": {
