@@ -323,7 +323,10 @@ def _calibrate() -> None:
 def _report(experiments: tuple[str, ...], results_dir: Path) -> int:
     """Make the report of experiments, by name or script; of all that the store holds if none is named."""
     from toolkit.report.build import document, write_report
+    from toolkit.store.workshop import tidy
 
+    # First of all: what comes next may fail, and an earlier report may wait to be put back.
+    tidy(results_dir)
     named = {one.name: one for one in map(load_experiment, experiments)}
     scripts = {name: partial(load_experiment, name) for name in experiment_scripts()}
     made = document(

@@ -11,8 +11,8 @@ import pytest
 from toolkit.experiment import Experiment
 from toolkit.report import Figure, Finding
 from toolkit.report.build import document, write_report
-from toolkit.report.folder import replace_folder
-from toolkit.store import BadStore, StoreUnwritable
+from toolkit.report.folder import write_folder
+from toolkit.store import BadStore, StoreUnwritable, workshop
 from toolkit.store.write import Writer
 from toolkit.trials.code import code_digest
 
@@ -356,16 +356,17 @@ def test_a_bad_store_leaves_the_old_report_whole(small):
 
 def test_a_folder_that_cannot_be_written_leaves_the_old_one_whole(tmp_path):
     folder = tmp_path / "report"
-    replace_folder(folder, {"a/b.txt": b"old"})
+    write_folder(folder, {"a/b.txt": b"old"})
     with pytest.raises(StoreUnwritable, match="report"):
-        replace_folder(folder, {"a": b"a file", "a/b.txt": b"and a folder of its name"})
+        write_folder(folder, {"a": b"a file", "a/b.txt": b"and a folder of its name"})
     assert _files(folder) == {"a/b.txt": b"old"}
     assert [path.name for path in tmp_path.iterdir()] == ["report"]
 
 
 def test_a_folder_is_put_back_if_the_new_one_cannot_take_its_place(tmp_path, monkeypatch):
     folder = tmp_path / "report"
-    replace_folder(folder, {"a.txt": b"old"})
+    write_folder(folder, {"a.txt": b"old"})
+    monkeypatch.setattr(workshop, "_exchange", lambda *_: False)
     rename = Path.rename
 
     def refuse(path, target):
@@ -375,5 +376,5 @@ def test_a_folder_is_put_back_if_the_new_one_cannot_take_its_place(tmp_path, mon
 
     monkeypatch.setattr(Path, "rename", refuse)
     with pytest.raises(StoreUnwritable, match="No space left"):
-        replace_folder(folder, {"a.txt": b"new"})
+        write_folder(folder, {"a.txt": b"new"})
     assert _files(folder) == {"a.txt": b"old"}

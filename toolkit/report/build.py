@@ -28,7 +28,7 @@ from toolkit.report import (
     trust,
 )
 from toolkit.report.appendix import GLOSSARY, methods
-from toolkit.report.folder import replace_folder
+from toolkit.report.folder import write_folder
 from toolkit.report.names import unique_stems
 from toolkit.report.observers import remark
 from toolkit.report.sections import section
@@ -60,7 +60,7 @@ def write_report(results_dir: str | Path, made: Document) -> Path:
         one = cast(Format, import_module(f"toolkit.report.formats.{module.name}"))
         files |= one.render(made)
     folder = Path(results_dir, "report")
-    replace_folder(folder, files)
+    write_folder(folder, files)
     return folder / "index.html"
 
 

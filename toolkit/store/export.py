@@ -9,6 +9,7 @@ from typing import IO, Any
 import pandas as pd
 
 from toolkit.store import StoreUnwritable
+from toolkit.store.workshop import workshop
 
 __all__ = ["FORMATS", "export", "harmless"]
 
@@ -42,17 +43,13 @@ def export(frame: pd.DataFrame, path: str | Path, format: str) -> None:
     if format not in FORMATS:
         raise ValueError(f"{format!r} is no format; the formats are {', '.join(FORMATS)}")
     path = Path(path)
-    # In the same folder, because a file can only be replaced at one stroke within a file system.
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        try:
-            with open(part, "wb") as file:
+        with workshop(path.parent) as place:
+            with open(place / path.name, "wb") as file:
                 FORMATS[format](frame, file)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
+            os.replace(place / path.name, path)
     except OSError as error:
         raise StoreUnwritable(f"{path}: {error.strerror or error}") from error
 

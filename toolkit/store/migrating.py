@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 from toolkit.store import migrations, opening, schema
+from toolkit.store.workshop import workshop
 
 __all__ = ["bring_up_to_date", "reading"]
 
@@ -124,12 +125,9 @@ def _step(version: int) -> ModuleType:
 
 def _back_up(path: Path, backup: Path) -> None:
     """Copy a store, with what lies in the journal beside it, whole or not at all; keep every earlier copy."""
-    part = backup.with_name(f".{backup.name}.{os.getpid()}.part")
-    try:
-        with (
-            closing(opening.connect(path, "ro")) as source,
-            closing(sqlite3.connect(part)) as copy,
-        ):
+    with workshop(path.parent) as place:
+        part = place / backup.name
+        with closing(opening.connect(path, "ro")) as source, closing(sqlite3.connect(part)) as copy:
             source.backup(copy)
         with open(part, "rb") as written:
             os.fsync(written.fileno())
@@ -141,5 +139,3 @@ def _back_up(path: Path, backup: Path) -> None:
             if filecmp.cmp(part, copied, shallow=False):
                 # Of a migration that was cut off.
                 return
-    finally:
-        part.unlink(missing_ok=True)

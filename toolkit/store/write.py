@@ -22,6 +22,7 @@ from toolkit.store.migrating import bring_up_to_date
 from toolkit.store.opening import holding, open_for_writing, plain_errors, refuse_foreign, store_path
 from toolkit.store.rows import LEVEL_KINDS, METRIC_KINDS, read_row
 from toolkit.store.schema import ATTEMPT_CELLS, RUN_CELLS, TRIAL_CELLS
+from toolkit.store.workshop import tidy
 from toolkit.trials import Outcome, Trial
 
 __all__ = ["Writer"]
@@ -67,6 +68,7 @@ class Writer:
                 refuse_foreign(self.path)
             self.path.parent.mkdir(parents=True, exist_ok=True)
             opened.enter_context(holding(self.path))
+            tidy(self.path.parent)
             self._connection = opened.enter_context(closing(open_for_writing(self.path)))
             self._opened = opened.pop_all()
         return self
