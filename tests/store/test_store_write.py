@@ -378,6 +378,44 @@ def test_a_second_writer_is_turned_away_at_once(filled: Path, start: Start) -> N
             assert len(read_store(filled).finished_keys(retry_failed=False)) == 6
 
 
+@pytest.mark.parametrize("linked", ["file", "folder"])
+def test_a_link_leads_to_the_same_lock(
+    filled: Path, tmp_path: Path, make_trial: MakeTrial, make_outcome: MakeOutcome, linked: str
+) -> None:
+    other = tmp_path / "other"
+    if linked == "folder":
+        other.symlink_to(filled)
+    else:
+        other.mkdir()
+        (other / "results.db").symlink_to(filled / "results.db")
+    for one, another in ((filled, other), (other, filled)):
+        with Writer(one), pytest.raises(StoreLocked), Writer(another):
+            pass
+    with Writer(other) as store:
+        store.add(1, make_trial(6), make_outcome())
+        assert len(read_store(filled).rows) == len(read_store(other).rows) == 7
+    # The link is still one, and nothing lies beside it.
+    assert (other if linked == "folder" else other / "results.db").is_symlink()
+    assert files(filled) == ["results.db", "results.db.lock"]
+    assert linked == "folder" or files(other) == ["results.db"]
+
+
+def test_a_store_with_two_names_is_not_written_to(filled: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "results.db").hardlink_to(filled / "results.db")
+    with pytest.raises(BadStore, match="has another name, by a hard link"), Writer(filled):
+        pass
+    assert len(read_store(tmp_path / "other").rows) == 6
+
+
+def test_a_link_to_nowhere_is_where_a_store_is_made(results: Path, tmp_path: Path) -> None:
+    results.mkdir()
+    (results / "results.db").symlink_to(tmp_path / "elsewhere" / "mine.db")
+    with Writer(results) as store:
+        store.begin_run({})
+    assert files(results) == ["results.db"] and files(tmp_path / "elsewhere") == ["mine.db", "mine.db.lock"]
+
+
 def test_another_program_that_holds_the_file_is_told_apart(
     filled: Path, make_trial: MakeTrial, make_outcome: MakeOutcome, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -50,8 +50,12 @@ _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
 def store_path(results_dir: str | Path) -> Path:
-    """Return the path of the store in a folder of results."""
-    return Path(results_dir) / "results.db"
+    """Return the path of the store in a folder of results: where a link there leads to, if it is one.
+
+    The lock and the journal lie beside that file, so that whoever comes by another way meets them.
+    """
+    path = Path(results_dir) / "results.db"
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 
 def version_of(path: Path) -> int | None:
@@ -179,7 +183,12 @@ def holding(path: Path) -> Iterator[None]:
     ------
     StoreLocked
         At once, when another one holds the store.
+    BadStore
+        When the file has two names, of which the other would have a lock of its own.
     """
+    # https://www.sqlite.org/howtocorrupt.html, 2.5: it would have a journal of its own as well.
+    if path.exists() and path.stat().st_nlink > 1:
+        raise BadStore(f"{path} has another name, by a hard link: runs add to copies only")
     # Here, because readers need no lock, nor a system that has this one.
     import fcntl
 
