@@ -5,6 +5,7 @@ import logging
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -360,7 +361,73 @@ def test_nobody_at_the_address_makes_69(toolkit_run, monkeypatch):
     assert err.startswith("toolkit: tcp://127.0.0.1:9: ")
 
 
-@pytest.mark.parametrize("where", ["nowhere", "127.0.0.1:8786", "http://127.0.0.1:8786"])
+def test_what_accepts_and_is_silent_makes_69(toolkit_run, monkeypatch):
+    monkeypatch.setattr(cluster, "_CONNECT_SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        code, out, err = toolkit_run(address)
+    assert (code, out, len(err.splitlines())) == (69, "", 1)
+    assert err.startswith(f"toolkit: {address} does not answer; ")
+
+
+@pytest.mark.parametrize(
+    "frozen",
+    [
+        "the scheduler",
+        pytest.param("its worker", marks=pytest.mark.slow),
+        pytest.param("a worker before it began", marks=pytest.mark.slow),
+    ],
+)
+def test_what_is_frozen_makes_69_and_the_run_goes_on_later(
+    own_machines, toolkit_run, tmp_path, monkeypatch, frozen
+):
+    for name, seconds in {
+        "ANSWER": 1.0,
+        "INTRODUCTION": 4.0,
+        "SILENCE": 2.0,
+        "PATIENCE": 0.5,
+        "CONNECT": 1,
+    }.items():
+        monkeypatch.setattr(cluster, f"_{name}_SECONDS", seconds)
+    worker = own_machines.start_worker("--no-nanny")
+    (tmp_path / "hang 2").touch()
+
+    def freeze():
+        wait_until(lambda: [one for one in began(tmp_path) if one[0] == 2])
+        os.kill((own_machines.scheduler if frozen == "the scheduler" else worker).pid, signal.SIGSTOP)
+
+    if frozen == "a worker before it began":
+        os.kill(worker.pid, signal.SIGSTOP)
+        code, out, err = toolkit_run(own_machines.address, "--set", "n=1,2")
+    else:
+        code, out, err = while_it_runs(freeze, toolkit_run, own_machines.address, "--set", "n=1,2")
+    assert (code, out) == (69, "")
+    assert {
+        "the scheduler": f"toolkit: {own_machines.address} does not answer; ",
+        "its worker": f"toolkit: {own_machines.address}: no worker for trials answers; ",
+        "a worker before it began": f"toolkit: {own_machines.address}: a worker does not answer; ",
+    }[frozen] in err
+    # Its trial has the turn of this host until its worker is gone.
+    own_machines.end()
+    (tmp_path / "hang 2").unlink()
+    code, out, _ = toolkit_run("local", "--set", "n=1,2")
+    assert code == 0 and out.startswith("2 trials: ") and ", 0 failed" in out
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        *("nowhere", "127.0.0.1:8786", "http://127.0.0.1:8786", "tcp://", "tcp://127.0.0.1", "tcp://:8786"),
+        *("tcp://127.0.0.1:99999", "tcp://127.0.0.1:0", "tcp://no such host:8786", "tcp://[::1:8786"),
+        *(
+            "tcp://127.0.0.1:8786/",
+            "tcp://me@127.0.0.1:8786",
+            "tcp://-:8786",
+            "tcp://127.0.0.1:",
+            "tcp://[::1]",
+        ),
+    ],
+)
 def test_what_is_no_address_is_refused(toolkit_run, where):
     code, _, err = toolkit_run(where)
     assert code == 2
@@ -534,7 +601,7 @@ def test_a_last_worker_that_goes_between_two_looks_is_lost(unconnected, ends):
             raise CommClosedError("closed\nby the other side")
         return {}
 
-    known = {"tcp://127.0.0.1:10": {"resources": {"trial": 1}}}
+    known = {"tcp://127.0.0.1:10": {"resources": {"trial": 1}, "last_seen": 1.0}}
     unconnected._client = SimpleNamespace(
         status="running", scheduler_info=lambda **_: {"workers": known}, run=run
     )

@@ -4,15 +4,16 @@ import logging
 import time
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from itertools import islice
+from threading import Thread
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import distributed
 from distributed.scheduler import KilledWorker
@@ -23,9 +24,17 @@ from toolkit.trials.worker import Refused, answer, end_run, introduce, pack_orde
 
 __all__ = ["Cluster"]
 
+Answer = TypeVar("Answer")
+
 #: What a worker offers once, and a trial takes: it keeps one worker to one trial.
 _RESOURCE = "trial"
 _CONNECT_SECONDS = 10
+#: How long the scheduler may take to answer, and every worker to load the scripts. A process that is stopped keeps
+#: its connections: nothing else would end these waits.
+_ANSWER_SECONDS = 30.0
+_INTRODUCTION_SECONDS = 60.0
+#: How long nothing may be heard of a worker, which tells of itself every few seconds.
+_SILENCE_SECONDS = 60.0
 _LOOK_SECONDS = 1.0
 #: How long there may be no worker: one that was killed is started again within seconds.
 _PATIENCE_SECONDS = 20.0
@@ -62,6 +71,8 @@ class Cluster:
         self._kind: dict[str, Any] | None = None
         #: On which workers each trial that is on its way has begun, and when, by key.
         self._begun: defaultdict[str, list[tuple[str, float]]] = defaultdict(list)
+        #: What each worker told last of when it was there, by the scheduler's clock, and by ours when that was new.
+        self._heard: dict[str, tuple[float, float]] = {}
 
     def __enter__(self) -> "Cluster":
         with ExitStack() as opened:
@@ -70,10 +81,12 @@ class Cluster:
             opened.callback(logger.setLevel, logger.level)
             logger.setLevel(logging.CRITICAL + 1)
             try:
-                self._client = distributed.Client(
-                    self._address, timeout=_CONNECT_SECONDS, set_as_default=False
+                # Twice: its own deadline is not kept by what accepts a connection and is silent.
+                self._client = self._within(
+                    2 * _CONNECT_SECONDS,
+                    lambda: distributed.Client(self._address, timeout=_CONNECT_SECONDS, set_as_default=False),
                 )
-                opened.callback(self._client.close, timeout=_CONNECT_SECONDS)
+                opened.callback(self._leave)
                 self._client.subscribe_topic(self._topic, self._note)
             except (OSError, ValueError, TypeError, RuntimeError) as problem:
                 raise ExecutorLost(f"{self._address}: {_first_line(problem)}") from None
@@ -84,6 +97,33 @@ class Cluster:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._opened.close()
+
+    def _leave(self) -> None:
+        # Nobody else needs it: what a lost scheduler makes of it changes nothing.
+        with suppress(Exception, CancelledError):
+            self._within(_CONNECT_SECONDS, self._client.close)
+
+    def _within(self, seconds: float, call: Callable[[], Answer]) -> Answer:
+        """Return what `call` returns; one that takes longer is left to itself.
+
+        Raises
+        ------
+        ExecutorLost
+            When it takes longer.
+        """
+        answer: Future[Answer] = Future()
+
+        def ask() -> None:
+            try:
+                answer.set_result(call())
+            except BaseException as problem:
+                answer.set_exception(problem)
+
+        # Not in the pool of an executor: the interpreter would wait for that at its end.
+        Thread(target=ask, daemon=True).start()
+        if wait([answer], seconds).not_done:
+            raise ExecutorLost(f"{self._address} does not answer")
+        return answer.result()
 
     def admit(self, scripts: Mapping[str, str], *, mix: bool) -> None:
         """Check the hosts that are there, and take down their facts: see `executors.opened`."""
@@ -183,7 +223,12 @@ class Cluster:
 
     def _introduced(self, scripts: Mapping[str, str], workers: list[str]) -> list[dict[str, Any]]:
         try:
-            answers = self._client.run(introduce, dict(scripts), workers=workers, on_error="raise")
+            answers = self._within(
+                _INTRODUCTION_SECONDS,
+                lambda: self._client.run(introduce, dict(scripts), workers=workers, on_error="raise"),
+            )
+        except ExecutorLost:
+            raise ExecutorLost(f"{self._address}: a worker does not answer") from None
         except OSError as problem:
             raise ExecutorLost(f"{self._address}: a worker is lost: {_first_line(problem)}") from None
         except Exception as problem:
@@ -194,27 +239,44 @@ class Cluster:
             raise ExecutorLost(f"{self._address}: every worker for trials is lost")
         return list(answers.values())
 
-    def _workers(self) -> list[str]:
-        """Return the addresses of the workers that offer to run trials."""
+    def _workers(self) -> dict[str, float]:
+        """Return of each worker that offers to run trials, by its address, when the scheduler heard of it last."""
         known = {}
         if self._is_connected():
             with suppress(OSError, CancelledError):
-                known = self._client.scheduler_info(n_workers=-1).get("workers", {})
-        return [address for address, worker in known.items() if worker["resources"].get(_RESOURCE, 0) >= 1]
+                told = self._within(_ANSWER_SECONDS, lambda: self._client.scheduler_info(n_workers=-1))
+                known = told.get("workers", {})
+        return {
+            address: worker["last_seen"]
+            for address, worker in known.items()
+            if worker["resources"].get(_RESOURCE, 0) >= 1
+        }
 
     def _await_workers(self) -> list[str]:
         """Wait until there is a worker, but not for ever as the scheduler would; return the addresses of all."""
         until = time.monotonic() + _PATIENCE_SECONDS
-        while not (workers := self._workers()):
+        while not self._is_any_heard(workers := self._workers()):
             if not self._is_connected():
                 raise ExecutorLost(f"the scheduler at {self._address} is lost")
             if time.monotonic() > until:
                 raise ExecutorLost(
-                    f"{self._address} has no worker for trials: start one with dask worker {self._address} "
+                    f"{self._address}: no worker for trials answers"
+                    if workers
+                    else f"{self._address} has no worker for trials: start one with dask worker {self._address} "
                     "--nworkers 1 --nthreads 1 --resources trial=1 --memory-limit 0"
                 )
             time.sleep(_LOOK_SECONDS / 10)
-        return workers
+        return list(workers)
+
+    def _is_any_heard(self, workers: Mapping[str, float]) -> bool:
+        """Return whether a worker still tells of itself; one that is stopped stays known to the scheduler."""
+        now = time.monotonic()
+        # By our own clock: that of the scheduler may be another.
+        self._heard = {
+            address: before if (before := self._heard.get(address, (0.0, 0.0)))[0] == seen else (seen, now)
+            for address, seen in workers.items()
+        }
+        return any(now - at < _SILENCE_SECONDS for _, at in self._heard.values())
 
     def _is_connected(self) -> bool:
         return bool(self._client.status == "running")

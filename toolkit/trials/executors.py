@@ -1,5 +1,6 @@
 """Where trials run: in this process's own children, or on the workers of a cluster."""
 
+import re
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -8,6 +9,11 @@ from toolkit.trials import ExecutorUnusable, Outcome, Trial
 from toolkit.trials.local import run_trials
 
 __all__ = ["Executor", "opened"]
+
+#: A name or an address of version 4 or 6 (RFC 3986, 3.2.2), and no more digits than ports have.
+_ADDRESS = re.compile(
+    r"(tcp|tls)://([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})"
+)
 
 
 class Executor(Protocol):
@@ -59,7 +65,7 @@ def opened(where: str, jobs: int, scripts: Mapping[str, str], *, mix: bool) -> I
     if where == "local":
         yield _Local(jobs)
         return
-    if not where.startswith(("tcp://", "tls://")):
+    if not _is_address(where):
         raise ExecutorUnusable(
             f"--executor takes local or the address of a Dask scheduler, as in tcp://127.0.0.1:8786, not {where!r}"
         )
@@ -74,6 +80,12 @@ def opened(where: str, jobs: int, scripts: Mapping[str, str], *, mix: bool) -> I
     with Cluster(where) as cluster:
         cluster.admit(scripts, mix=mix)
         yield cluster
+
+
+def _is_address(where: str) -> bool:
+    """Whether it names a host and a port: what does not, Dask would try to reach for a long time."""
+    parts = _ADDRESS.fullmatch(where)
+    return parts is not None and 0 < int(parts["port"]) < 1 << 16
 
 
 class _Local:
