@@ -24,6 +24,8 @@ from distributed.comm import CommClosedError
 import toolkit
 from toolkit import cli
 from toolkit.planning import load_experiment, plan
+from toolkit.report.names import unique_stems
+from toolkit.report.trust import trust
 from toolkit.store.read import read_store
 from toolkit.trials import ExecutorLost, ExecutorUnusable, Outcome, cluster
 from toolkit.trials.executors import opened
@@ -216,6 +218,9 @@ def test_a_run_over_the_cluster_is_stored_and_goes_on_at_home(machines, toolkit_
     assert run.description["executor"].startswith("Dask ")
     code, out, _ = toolkit_run("local", "--set", "n=10,20,30,40")
     assert (code, out.splitlines()[0]) == (0, "4 trials: 1 run, 3 finished before, 0 failed")
+    # It is one host, whoever started the trials there.
+    findings = trust(read_store(tmp_path / "results"), unique_stems()).findings
+    assert "All trials ran on one machine with one set-up." in {finding.sentence for finding in findings}
 
 
 def test_a_trial_that_fails_is_an_outcome_and_its_worker_stays(machines, trials_of, tmp_path):

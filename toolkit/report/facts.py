@@ -9,8 +9,8 @@ from typing import Any
 from toolkit.report.units import text, unit_of
 from toolkit.store import Row, Run
 
-#: What a run's description tells for other purposes than to be read.
-_UNREAD = ("arguments", "boot_id", "profile", "skipped_levels")
+#: What a run's description tells for other purposes than to be read. Where hosts differ, trials tell of theirs.
+_UNREAD = ("arguments", "boot_id", "host", "profile", "skipped_levels")
 #: What is worth saying at the top of the report.
 _LEADING = ("python", "numpy", "libc", "kernel", "cpu", "git_commit")
 #: Variables that say where a machine keeps its files.

@@ -28,6 +28,7 @@ def host_name() -> str:
 def host_facts() -> dict[str, Any]:
     """Return what figures taken by this interpreter on this host depend on, as JSON can hold it."""
     return {
+        "host": host_name(),
         "python": platform.python_version(),
         "python_build": f"{platform.python_implementation()} {' '.join(platform.python_build())}",
         "gc_thresholds": list(gc.get_threshold()),
