@@ -9,6 +9,7 @@ from toolkit.analysis.predictions import Prediction
 from toolkit.experiment import Experiment
 from toolkit.limits import limited, parse_size, refuse_what_cannot_fit
 from toolkit.planning import UsageError, plan
+from toolkit.theory import check_predictions, predicted_peaks
 
 MIB, GIB = 1 << 20, 1 << 30
 
@@ -152,6 +153,30 @@ class Named(Experiment):
     """One that stands in another script."""
 
     name = "tight"
+
+
+def test_trials_of_many_experiments_are_gone_through_once():
+    """What can be gone through but once is enough, and each prediction is that of its own experiment."""
+    asked = []
+
+    def predicts(name):
+        def predict_one(cell, interpreter):
+            asked.append((name, cell["n"]))
+            return Prediction(peak_arrays=1, array_bytes=8 * cell["n"], basis="1 S")
+
+        return predict_one
+
+    experiments = {name: declared(predict=predicts(name), factors={"n": [8, 16]}) for name in ("one", "two")}
+    trials = [
+        replace(trial, experiment=name)
+        for name, one in experiments.items()
+        for trial in plan(one, replicates=3)
+    ]
+    check_predictions(experiments, iter(trials))
+    cells = [("one", 8), ("one", 16), ("two", 8), ("two", 16)]
+    assert len(trials) == 12 and asked == cells
+    peaks = predicted_peaks(experiments, iter(trials))
+    assert [(trial.experiment, peak) for trial, peak in peaks] == [(name, 8 * n) for name, n in cells]
 
 
 def test_nothing_to_run_fits():

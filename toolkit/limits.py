@@ -74,7 +74,7 @@ def refuse_what_cannot_fit(experiments: Mapping[str, Experiment], trials: Sequen
     """
     if not trials:
         return
-    peaks = [peak for experiment in experiments.values() for peak in predicted_peaks(experiment, trials)]
+    peaks = list(predicted_peaks(experiments, trials))
     largest, arrays = max(peaks, key=lambda peak: peak[1] - _limit(peak[0]), default=(trials[0], 0))
     limit, needed = _limit(largest), LEAST_MEMORY_BYTES + arrays
     if needed <= limit:

@@ -136,8 +136,7 @@ def run(request: Request, tell: Callable[[Summary, Trial | None, Outcome | None]
         for experiment in declared.values()
         for trial in plan(experiment, request.profile, request.overrides, request.replicates)
     ]
-    for experiment in declared.values():
-        check_predictions(experiment, trials)
+    check_predictions(declared, trials)
     skipped = {
         name: levels
         for name, experiment in declared.items()

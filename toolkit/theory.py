@@ -14,8 +14,15 @@ from toolkit.trials.metric import check_metric
 __all__ = ["check_predictions", "predicted_peaks", "with_prediction"]
 
 
-def check_predictions(experiment: Experiment, trials: Iterable[Trial]) -> None:
-    """Predict every cell of `experiment` among `trials`, for this interpreter: what fails, fails before they run.
+def check_predictions(experiments: Mapping[str, Experiment], trials: Iterable[Trial]) -> None:
+    """Predict every cell of `trials`, for this interpreter: what fails, fails before they run.
+
+    Parameters
+    ----------
+    experiments : mapping of str to Experiment
+        By name.
+    trials : iterable of Trial
+        Of these experiments; gone through once.
 
     Raises
     ------
@@ -23,7 +30,8 @@ def check_predictions(experiment: Experiment, trials: Iterable[Trial]) -> None:
         When predict fails for a cell or returns what is no prediction.
     """
     interpreter = _this_interpreter()
-    for trial in _one_of_each_cell(experiment, trials):
+    for trial in _one_of_each_cell(trials):
+        experiment = experiments[trial.experiment]
         try:
             _predicted(experiment, trial, interpreter)
         except Exception as problem:
@@ -32,22 +40,24 @@ def check_predictions(experiment: Experiment, trials: Iterable[Trial]) -> None:
             ) from problem
 
 
-def predicted_peaks(experiment: Experiment, trials: Iterable[Trial]) -> Iterator[tuple[Trial, int]]:
+def predicted_peaks(
+    experiments: Mapping[str, Experiment], trials: Iterable[Trial]
+) -> Iterator[tuple[Trial, int]]:
     """Yield a trial of each cell and measure that theory has an answer for, with its peak in array bytes."""
-    if experiment.predict is None:
-        return
-    for trial in _one_of_each_cell(experiment, trials):
-        prediction = experiment.predict(_cell(trial), _this_interpreter())
+    interpreter = _this_interpreter()
+    for trial in _one_of_each_cell(trials):
+        predict = experiments[trial.experiment].predict
+        prediction = predict(_cell(trial), interpreter) if predict else None
         if prediction is not None and prediction.array_bytes:
             yield trial, prediction.peak_bytes("traced")
 
 
-def _one_of_each_cell(experiment: Experiment, trials: Iterable[Trial]) -> Iterator[Trial]:
+def _one_of_each_cell(trials: Iterable[Trial]) -> Iterator[Trial]:
     before: tuple[object, ...] = ()
     for trial in trials:
         # Replicates follow one another, and have one prediction.
-        asked = (trial.measure, trial.factors, trial.constants)
-        if trial.experiment == experiment.name and asked != before:
+        asked = (trial.experiment, trial.measure, trial.factors, trial.constants)
+        if asked != before:
             yield trial
         before = asked
 
