@@ -105,24 +105,28 @@ def test_row_14_at_twenty_random_moments_of_hundreds_of_trials(bench, eventually
 
 
 def test_row_10_what_a_killed_run_left_is_ended_by_the_next_and_no_stranger_is(bench, eventually):
-    script = bench.write(HANGING)
+    # One bears the mark of its trial, and the other has shed it but was seen.
+    leaving = "grandchild(start_new_session=True)"
+    script = bench.write(HANGING.replace(leaving, f"{leaving}; {leaving[:-1]}, env={{}})"))
     (bench.folder / "hang").touch()
     process = bench.start("run", script)
     eventually(lambda: (bench.folder / "hanging").exists() and (bench.folder / "hanging").read_text())
+    (note,) = bench.temporary.glob("*/descendants")
+    eventually(lambda: len(note.read_text().splitlines()) == 2)
     process.kill()
     process.communicate()
-    eventually(lambda: len(bench.processes()) == 1)
-    (orphan,) = bench.processes()
+    eventually(lambda: len(bench.processes()) == 2)
+    orphans = bench.processes()
     # One that looks the same, but carries the mark of no trial, or that of another folder.
     name = next(bench.temporary.iterdir()).name
     strangers = [
-        subprocess.Popen(orphan.cmdline(), env={**os.environ, **mark})
+        subprocess.Popen(orphans[0].cmdline(), env={**os.environ, **mark})
         for mark in ({}, {"TOOLKIT_TRIAL": f"{name}x"}, {"TOOLKIT_TRIAL_OF_MINE": name})
     ]
     try:
         (bench.folder / "hang").unlink()
         assert bench.run("run", script).returncode == 0
-        assert not orphan.is_running() or orphan.status() == psutil.STATUS_ZOMBIE
+        assert all(not one.is_running() or one.status() == psutil.STATUS_ZOMBIE for one in orphans)
         assert [one.poll() for one in strangers] == [None] * 3
     finally:
         for one in strangers:

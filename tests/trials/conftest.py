@@ -73,7 +73,7 @@ def trials_in(folder):
     """Return a function that makes a trial of a workload, of which it is given the body."""
     made = []
 
-    def make(body, measure="timed", *, deadline_seconds=30.0, factors=None, constants=None, seed=0):
+    def make(body, measure="timed", *, deadline_seconds=30.0, factors=None, constants=None, seed=0, **limits):
         levels = {**(factors or {}), **(constants or {})}
         keywords = [name for name in levels if name not in NOT_FOR_WORKLOADS]
         signature = ", ".join(["trial", *(["*", *keywords] if keywords else [])])
@@ -94,6 +94,7 @@ def trials_in(folder):
             seed=seed,
             deadline_seconds=deadline_seconds,
             code_digest="c0de",
+            **limits,
         )
 
     return make

@@ -18,6 +18,7 @@ import numpy as np
 from toolkit.core.config import using_config
 from toolkit.experiment import Experiment
 from toolkit.probes import MOMENTS, Moment, Position, Probe, Telling
+from toolkit.trials.adoption import adopt
 from toolkit.trials.allocating import MALLOC_LEVELS
 from toolkit.trials.backstop import limit_address_space
 from toolkit.trials.clearing import clear_caches, collect, unfreeze
@@ -39,6 +40,7 @@ def main(spec_path: str, result_path: str) -> None:
     """Do the trial that the JSON file at `spec_path` describes and write its result to `result_path`."""
     spec = json.loads(Path(spec_path).read_text(encoding="utf-8"))
     end_with(spec["supervisor"])
+    adopt()
     try:
         frame = pack_result(_measure(load_script(Path(spec["script"])), spec))
         exit_code = 0

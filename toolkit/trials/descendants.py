@@ -5,6 +5,8 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cache
+from pathlib import Path
 
 __all__ = ["Descendants"]
 
@@ -17,12 +19,43 @@ _STATE, _PARENT, _STARTED = 0, 1, 19
 class Descendants:
     """The processes that were seen to descend from one, each by its number and when it started.
 
-    One that has left its parent, its session and its environment cannot be told any more from a process of
-    somebody else, but for having been seen before. It works on Linux; elsewhere nothing is found.
+    Where nobody adopts it, one that has left its parent, its session and its environment cannot be told any more
+    from a process of somebody else, but for having been seen before. It works on Linux; elsewhere nothing is found.
+
+    Parameters
+    ----------
+    note : path, optional
+        A file that is told of each that is seen, for whoever ends them in place of a supervisor that was killed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, note: Path | None = None) -> None:
         self._seen: set[tuple[int, str]] = set()
+        self._note = note
+
+    @classmethod
+    def noted(cls, note: Path) -> "Descendants":
+        """Return those that a file tells of; nothing of one that is of an earlier start of the machine."""
+        told = cls()
+        with suppress(OSError, ValueError):
+            for line in note.read_text(encoding="ascii").splitlines():
+                boot, process_id, started = line.split(" ")
+                if boot == _boot():
+                    told._seen.add((int(process_id), started))
+        return told
+
+    def add(self, process_id: int) -> None:
+        """Remember a process as one that was seen."""
+        if stat := _stat(process_id):
+            self._remember(process_id, stat[_STARTED])
+
+    def _remember(self, process_id: int, started: str) -> None:
+        if (process_id, started) in self._seen:
+            return
+        self._seen.add((process_id, started))
+        # Without room for it there is less to go by.
+        if self._note is not None:
+            with suppress(OSError), self._note.open("a", encoding="ascii") as note:
+                note.write(f"{_boot()} {process_id} {started}\n")
 
     def look(self, process_id: int) -> Iterator[int]:
         """Yield the number of each descendant that a process has now, and remember it."""
@@ -42,7 +75,7 @@ class Descendants:
                 stat = _stat(child)
                 # It may have ended meanwhile, and its number have come to mean another one.
                 if stat and int(stat[_PARENT]) == process_id:
-                    self._seen.add((child, stat[_STARTED]))
+                    self._remember(child, stat[_STARTED])
                     yield child
                     yield from self.look(child)
 
@@ -60,6 +93,14 @@ class Descendants:
             if time.monotonic() > until:
                 return
             time.sleep(0.001)
+
+
+@cache
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return "unknown"
 
 
 def _stat(process_id: int) -> list[str]:

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from toolkit.trials.descendants import Descendants
 from toolkit.trials.marking import end_marked
 
-__all__ = ["sweep", "trial_folder"]
+__all__ = ["note_of", "sweep", "trial_folder"]
 
 _PREFIX = "toolkit-trial-"
 
@@ -31,11 +32,16 @@ def trial_folder() -> Iterator[Path]:
         os.close(lock)
 
 
+def note_of(path: Path) -> Path:
+    """Return the file in a trial's folder that tells of the descendants that were seen."""
+    return path / "descendants"
+
+
 def sweep() -> None:
     """End what is left of this user's trials whose supervisor was killed: nobody holds the locks of their folders.
 
-    What such a trial had started is killed before its folder is removed. That is told by its mark alone: the
-    number of a process may have gone to a stranger since.
+    What such a trial had started is killed before its folder is removed. That is told by its mark, or, of what was
+    seen of it, by its number together with the moment of its start: the number alone may have gone to a stranger.
     """
     for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         # It is held, or another run sweeps as well.
@@ -45,6 +51,7 @@ def sweep() -> None:
                 if os.fstat(lock).st_uid == os.getuid():
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     end_marked(path)
+                    Descendants.noted(note_of(path)).end()
                     _remove(path)
             finally:
                 os.close(lock)

@@ -11,10 +11,11 @@ from pathlib import Path
 from threading import Lock
 
 from toolkit.trials import Outcome, Trial
+from toolkit.trials.adoption import adopting, end_orphans
 from toolkit.trials.capacity import spare_bytes
 from toolkit.trials.descendants import Descendants
 from toolkit.trials.environment import command, variables
-from toolkit.trials.folder import trial_folder
+from toolkit.trials.folder import note_of, trial_folder
 from toolkit.trials.judging import Ending, judge, kernel_kills
 from toolkit.trials.marking import end_marked, mark
 from toolkit.trials.measuring import probe_metrics, probes_of, watchers_of
@@ -33,10 +34,10 @@ _running_lock = Lock()
 def supervise(trial: Trial) -> Outcome:
     """Run `trial` in a process of its own, in a process group of its own, and say what came of it.
 
-    A trial that raises, crashes, hangs, is killed or passes a limit is an outcome like any other. Whatever it has
-    started ends with it, but for what none of the looks at its descendants, 10 ms apart, has met and what has a
-    session and an environment of its own besides. Where this process is killed before, Linux ends the trial; what
-    the trial has started is left to `folder.sweep`, as is its folder.
+    A trial that raises, crashes, hangs, is killed or passes a limit is an outcome like any other. On Linux whatever
+    it has started ends with it. Where this process is killed before, Linux ends the trial; what the trial has
+    started is left to `folder.sweep`, as is its folder. Only what none of the looks at its descendants, 10 ms
+    apart, has met, and what has an environment of its own besides, is then not found.
 
     Raises
     ------
@@ -44,8 +45,9 @@ def supervise(trial: Trial) -> Outcome:
         When the folder for temporary files cannot be written to: that says nothing of the trial.
     """
     memory_limit_bytes = trial.memory_limit_bytes or spare_bytes()
-    samples, descendants = Samples(), Descendants()
-    with trial_folder() as folder, Output() as output:
+    samples = Samples()
+    with trial_folder() as folder, Output() as output, adopting():
+        descendants = Descendants(note_of(folder))
         result = folder / "result"
         watchers = watchers_of(trial.measure).values()
         killed_before = kernel_kills()
@@ -144,6 +146,9 @@ def _end(process: "subprocess.Popen[bytes]", folder: Path, descendants: Descenda
     # Whatever has left the group, and what has shed its mark as well.
     end_marked(folder)
     descendants.end()
+    with _running_lock:
+        own = frozenset(_running)
+    end_orphans(but=own)
 
 
 def _kill_group(process_id: int) -> None:

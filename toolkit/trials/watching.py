@@ -38,7 +38,8 @@ def watch(
 
     Nothing that the trial does moves the deadline: it counts from this call, by the clock on the wall. Memory is
     the resident set of the process and of its descendants, where pages that they share count for each. A
-    descendant whose parent has gone counts no longer; each that is seen at a look is remembered in `descendants`.
+    descendant whose parent has gone counts as long as the process adopts it; each that is seen at a look is
+    remembered in `descendants`.
     """
     began = time.monotonic()
     with _waiting_for(process) as ended, _memory_of(process.pid, descendants) as resident:
