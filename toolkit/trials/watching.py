@@ -14,6 +14,7 @@ import psutil
 
 from toolkit.trials.descendants import Descendants
 from toolkit.trials.output import Output
+from toolkit.trials.shared import unmapped_bytes
 
 __all__ = ["INTERVAL_SECONDS", "Samples", "Verdict", "watch"]
 
@@ -39,7 +40,7 @@ def watch(
     Nothing that the trial does moves the deadline: it counts from this call, by the clock on the wall. Memory is
     the resident set of the process and of its descendants, where pages that they share count for each. A
     descendant whose parent has gone counts as long as the process adopts it; each that is seen at a look is
-    remembered in `descendants`.
+    remembered in `descendants`. Shared memory that they hold open and do not map is added.
     """
     began = time.monotonic()
     with _waiting_for(process) as ended, _memory_of(process.pid, descendants) as resident:
@@ -116,7 +117,7 @@ def _has_ended(process: "subprocess.Popen[bytes]", seconds: float) -> bool:
 
 @contextmanager
 def _memory_of(process_id: int, descendants: Descendants) -> Iterator[Callable[[], int]]:
-    """Yield what returns the resident set of a process and its descendants, in bytes; 0 once it has ended."""
+    """Yield what returns the memory of a process and its descendants, in bytes; 0 once they have ended."""
     if sys.platform != "linux":
         yield lambda: _portable_memory(process_id)
         return
@@ -127,9 +128,14 @@ def _memory_of(process_id: int, descendants: Descendants) -> Iterator[Callable[[
         return
     try:
         # Through an open file the number of the process cannot come to mean another one.
-        yield lambda: _resident(statm) + sum(map(_resident_of, descendants.look(process_id)))
+        yield lambda: _memory(process_id, statm, list(descendants.look(process_id)))
     finally:
         os.close(statm)
+
+
+def _memory(process_id: int, statm: int, descendants: list[int]) -> int:
+    resident = _resident(statm) + sum(map(_resident_of, descendants))
+    return resident + unmapped_bytes([process_id, *descendants]) if resident else 0
 
 
 def _resident(statm: int) -> int:
