@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from toolkit import __version__
+from toolkit import __version__, _leave
 from toolkit.experiment import Experiment
 from toolkit.planning import (
     PROFILES,
@@ -78,6 +78,9 @@ def _interruptible() -> Iterator[None]:
 
 def _exit_code(call: Callable[[], object]) -> int:
     try:
+        if signal.getsignal(signal.SIGINT) is _leave:
+            # From here on there is something to put away, and a word to say.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         answer = call()
     except (click.exceptions.Abort, KeyboardInterrupt):
         return _fail(

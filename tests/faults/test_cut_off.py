@@ -6,8 +6,10 @@ import re
 import signal
 import sqlite3
 import subprocess
+import sys
 import time
 from contextlib import closing
+from pathlib import Path
 
 import psutil
 import pytest
@@ -289,3 +291,16 @@ def test_row_30_at_random_moments_an_interrupt_shows_no_traceback(bench):
         assert process.returncode == 130, said
         assert "Traceback" not in said
         assert bench.nothing_runs()
+
+
+@pytest.mark.parametrize("loading", ["numpy", "toolkit.core.variable", "click", "toolkit.planning"])
+@pytest.mark.parametrize("how", ["module", pytest.param("script", marks=pytest.mark.slow)])
+def test_an_interrupt_while_the_command_is_still_loading_makes_130_in_silence(bench, loading, how):
+    # The interpreter says on its standard error what it has loaded: that tells the moment.
+    command = ["-m", "toolkit"] if how == "module" else [Path(sys.executable).with_name("toolkit")]
+    process = bench.start("list", program=["-X", "importtime", *command])
+    next(line for line in process.stderr if line.rpartition("|")[2].strip() == loading)
+    process.send_signal(signal.SIGINT)
+    out, said = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, "")
+    assert all(line.startswith("import time:") for line in said.splitlines())
