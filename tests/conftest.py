@@ -1,6 +1,7 @@
 """Seals every test: what it changes for the whole process, it puts back, or it fails and the rest is safe."""
 
 import gc
+import subprocess
 import sys
 import tracemalloc
 
@@ -87,3 +88,24 @@ def quick_collections():
     gc.freeze()
     yield
     gc.unfreeze()
+
+
+@pytest.fixture(scope="session")
+def own_mounts():
+    """Return what begins a command that sees file systems of its own, which it may mount, full or read-only ones.
+
+    By a user namespace, or, where those are switched off, by being root.
+    """
+    reasons = []
+    for begin in (["unshare", "--mount", "--map-root-user"], ["unshare", "--mount"]):
+        try:
+            subprocess.run(
+                [*begin, "mount", "-t", "tmpfs", "none", "/mnt"], check=True, capture_output=True, text=True
+            )
+        except (OSError, subprocess.CalledProcessError) as problem:
+            reasons.append(str(getattr(problem, "stderr", problem)).strip())
+            continue
+        return begin
+    pytest.skip(
+        f"NOT TESTED, for want of the right to mount: a full or read-only disk ({'; '.join(reasons)})"
+    )

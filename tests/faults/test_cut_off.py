@@ -163,16 +163,11 @@ def test_row_16_a_store_whose_holder_was_killed_is_free_at_once(bench, eventuall
 
 
 @pytest.fixture
-def mounted(tmp_path):
+def mounted(own_mounts):
     """Return what begins a command that runs with file systems of its own, given the lines that mount them."""
-    probe = ["unshare", "--mount", "--map-root-user", "sh", "-c", "mount -t tmpfs none /mnt"]
-    try:
-        subprocess.run(probe, check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError) as problem:
-        pytest.skip(f"this machine lets no test mount a file system: {problem}")
 
     def begin(lines):
-        return ["unshare", "--mount", "--map-root-user", "sh", "-ec", f'{lines}\nexec "$@"', "sh"]
+        return [*own_mounts, "sh", "-ec", f'{lines}\nexec "$@"', "sh"]
 
     return begin
 

@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -97,11 +97,10 @@ def start() -> Start:
     """Return a function that runs a script in another process, with the folder of results as its argument."""
 
     def begin(
-        script: str, results: Path, *arguments: str, namespace: bool = False
+        script: str, results: Path, *arguments: str, before: Sequence[str] = ()
     ) -> "subprocess.Popen[str]":
-        own_mounts = ["unshare", "--mount", "--map-root-user"] if namespace else []
         return subprocess.Popen(
-            [*own_mounts, sys.executable, "-c", PRELUDE + script, str(results), *arguments],
+            [*before, sys.executable, "-c", PRELUDE + script, str(results), *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -113,16 +112,11 @@ def start() -> Start:
 
 
 @pytest.fixture
-def in_namespace(start: Start, tmp_path: Path) -> Callable[[str, Path], str]:
+def in_namespace(start: Start, own_mounts: list[str]) -> Callable[[str, Path], str]:
     """Return a function that runs a script where it may mount file systems, and returns what it printed."""
 
     def run(script: str, results: Path) -> str:
-        mount = ["unshare", "--mount", "--map-root-user", "mount", "-t", "tmpfs", "tmpfs", str(tmp_path)]
-        try:
-            subprocess.run(mount, check=True, capture_output=True, text=True)
-        except (OSError, subprocess.CalledProcessError) as error:
-            pytest.skip(f"this machine lets no test mount a file system: {getattr(error, 'stderr', error)}")
-        process = start(script, results, namespace=True)
+        process = start(script, results, before=own_mounts)
         printed, complaint = process.communicate(timeout=30)
         assert process.returncode == 0, complaint
         return printed
