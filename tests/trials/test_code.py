@@ -234,3 +234,15 @@ def test_the_code_of_the_toolkit_that_runs_in_trials_counts(digest_of, monkeypat
 def test_the_patterns_find_what_they_name():
     for pattern in code._RUN_IN_TRIALS:
         assert list(Path(code._PACKAGE).glob(pattern)), pattern
+
+
+def test_where_trials_run_is_no_code_of_theirs_and_whatever_they_run_is():
+    """A remark on the cluster takes no figure again; nothing that a figure passes through knows of it."""
+    files = {path.relative_to(code._PACKAGE).as_posix(): path for path in code._toolkit_files()}
+    assert {"trials/child.py", "trials/supervisor.py", "trials/environment.py", "trials/watching.py"} <= set(
+        files
+    )
+    for name in code._RUN_AROUND_TRIALS:
+        assert (code._PACKAGE / name).is_file() and name not in files
+        module = f"toolkit.{name.removesuffix('.py').replace('/', '.')} import"
+        assert not [file for file, path in files.items() if module in path.read_text(encoding="utf-8")]

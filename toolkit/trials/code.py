@@ -12,7 +12,7 @@ from toolkit.experiment import Experiment
 __all__ = ["code_digest", "toolkit_changed"]
 
 _PACKAGE = Path(__file__).resolve().parents[1]
-#: What runs in the child, or makes the prediction that is stored with its outcome.
+#: What runs in the child or watches over it, or makes the prediction that is stored with its outcome.
 _RUN_IN_TRIALS = (
     "__init__.py",
     "experiment.py",
@@ -24,6 +24,12 @@ _RUN_IN_TRIALS = (
     "analysis/predictions.py",
     "analysis/collection.py",
 )
+
+#: Of these what says where and when trials run, and how often again: nothing that a figure passes through knows it.
+_RUN_AROUND_TRIALS = {
+    f"trials/{name}.py"
+    for name in ("cluster", "code", "executors", "host", "local", "retrying", "turns", "worker")
+}
 
 
 def code_digest(experiment: Experiment) -> str:
@@ -54,7 +60,10 @@ def _toolkit_digest() -> str:
 
 
 def _toolkit_files() -> list[Path]:
-    return [path for pattern in _RUN_IN_TRIALS for path in sorted(_PACKAGE.glob(pattern))]
+    around = {_PACKAGE / name for name in _RUN_AROUND_TRIALS}
+    return [
+        path for pattern in _RUN_IN_TRIALS for path in sorted(_PACKAGE.glob(pattern)) if path not in around
+    ]
 
 
 def reachable_source(source: str, roots: Iterable[str]) -> str:
