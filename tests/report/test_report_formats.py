@@ -220,7 +220,8 @@ def test_csv_gives_every_value_back(label):
     text = csv_format.render(_document(label))["tables/table.csv"].decode()
     head, *rows = csv.reader(io.StringIO(text, newline=""))
     guard = "'" if label[0] in "=+-@" else ""
-    label = label.replace("\ud800", r"\ud800")
+    # Also in front of what looks like a formula where a program that does not heed quotes begins a cell.
+    label = label.replace("\ud800", r"\ud800").replace("\n- ", "\n'- ")
     assert head == [
         guard + label,
         "peak_bytes",

@@ -3,15 +3,18 @@
 import csv
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from toolkit.store import StoreUnwritable
-from toolkit.store.export import FORMATS, export
+from toolkit.store.export import FORMATS, export, harmless
 from toolkit.store.read import load
 from toolkit.store.write import Writer
 from toolkit.trials import Outcome, Trial
@@ -86,7 +89,20 @@ def test_csv_holds_numbers_exactly_and_no_formulas(loaded: pd.DataFrame, tmp_pat
     assert (first["gc"], second["gc"], first["flag"]) == ("default", "700", "True")
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n"])
+@pytest.mark.parametrize(
+    "start",
+    [
+        *"=+-@\t\r\n\uff1d\uff0b\uff0d\uff20\ufe63",
+        " =",
+        "\x0b+",
+        "\xa0-",
+        "\ufeff@",
+        "\0=",
+        "\u200b\uff1d",
+        "'=",
+        "''\t",
+    ],
+)
 def test_no_text_of_a_csv_begins_a_formula(tmp_path: Path, start: str) -> None:
     frame = pd.DataFrame(
         {f"{start}name": pd.Series([f"{start}1", None], dtype="string"), "mixed": [f"{start}x", -1]}
@@ -98,6 +114,21 @@ def test_no_text_of_a_csv_begins_a_formula(tmp_path: Path, start: str) -> None:
             [f"'{start}1", f"'{start}x"],
             ["", "-1"],
         ]
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "\r", "\n"])
+def test_no_formula_begins_where_another_program_may_split_a_text(separator: str) -> None:
+    assert harmless(f"a{separator} =1") == f"a{separator}' =1"
+    assert harmless(f"a{separator}b=1, -1") == f"a{separator}b=1, -1"
+
+
+@given(st.text(st.sampled_from("='\t\r\n; -\uff20ab\ufeff")))
+def test_a_guarded_text_can_be_had_back(text: str) -> None:
+    guarded = harmless(text)
+    begin = re.compile(r"(\A|(?<=[;\t\r\n]))'(?=['\s\ufeff]*[=\-\uff20])|\A'(?='*[\t\r\n])")
+    assert begin.sub("", guarded) == text
+    for cell in re.split(r"[;\t\r\n]", guarded):
+        assert not re.match(r"[\s\ufeff]*[=\-\uff20]", cell)
 
 
 @pytest.mark.parametrize("format", FORMATS)

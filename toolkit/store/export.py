@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
@@ -12,6 +13,15 @@ from toolkit.store import StoreUnwritable
 from toolkit.store.workshop import workshop
 
 __all__ = ["FORMATS", "export", "harmless"]
+
+#: What spreadsheets take for the beginning of a formula, also in the forms of East Asian and small type:
+#: https://owasp.org/www-community/attacks/CSV_Injection
+_FORMULA = r"[=+\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b]"
+#: What a program may take away before it looks, and the apostrophe, so that one in front can be told from ours.
+_UNSEEN = r"(?:['\x00-\x08\x0e-\x1f\x7f-\x9f\u200b-\u200f\u2060\ufeff]|[^\S\t\r\n])"
+#: Where a cell begins, also for a program that splits at semicolons or tabs and does not heed our quotes. From one
+#: such place it looks no further than the next: a text of line breaks alone takes no longer than another.
+_RISKY = re.compile(rf"(?:\A|(?<=[;\t\r\n]))(?={_UNSEEN}*{_FORMULA})|\A(?='*[\t\r\n])")
 
 
 def export(frame: pd.DataFrame, path: str | Path, format: str) -> None:
@@ -27,9 +37,8 @@ def export(frame: pd.DataFrame, path: str | Path, format: str) -> None:
     path : path
         Replaced if it is there. Its folder has to be there.
     format : {"csv", "parquet", "json"}
-        "csv": RFC 4180 in UTF-8, for spreadsheets. They would run a text that begins with ``=``, ``+``,
-        ``-``, ``@``, a tab or a line break as a formula: it gets an apostrophe in front. Numbers stay as they
-        are.
+        "csv": RFC 4180 in UTF-8, for spreadsheets, which would run some texts: see `harmless`. Numbers stay as
+        they are.
         "parquet": with the types of the frame; a column of labels mixed with numbers is text.
         "json": a list with an object per row.
 
@@ -67,9 +76,15 @@ def _labelled(frame: pd.DataFrame) -> list[str]:
 
 
 def harmless(value: Any) -> Any:
-    """Return a value as it is, or with an apostrophe in front where a spreadsheet would run it as a formula."""
-    risky = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
-    return f"'{value}" if risky else value
+    """Return a value as it is, or with apostrophes where a spreadsheet would run a text as a formula.
+
+    An apostrophe goes in front of a text that begins with a formula, be it behind spaces and what is not seen, or
+    with a tab or a line break; and in front of a formula behind a semicolon, tab or line break within the text,
+    where other settings of a spreadsheet let a cell begin. A formula begins with ``=``, ``+``, ``-`` or ``@``, of
+    any width. To have the text back, take one apostrophe away from each of these places that has one: it is ours,
+    because one that was there before got another.
+    """
+    return _RISKY.sub("'", value) if isinstance(value, str) else value
 
 
 def _parquet(frame: pd.DataFrame, file: IO[bytes]) -> None:
