@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -19,7 +20,8 @@ from toolkit.planning import load_experiment, plan
 from toolkit.provenance import describe
 from toolkit.store.read import read_store
 from toolkit.store.write import Writer
-from toolkit.trials import Outcome
+from toolkit.trials import Outcome, Trial
+from toolkit.trials.host import host_facts
 
 REPOSITORY = Path(toolkit.__file__).parents[1]
 COMMANDS = ("calibrate", "export", "list", "predict", "report", "run", "verify")
@@ -508,3 +510,45 @@ def test_a_warning_is_one_line(here, monkeypatch):
     monkeypatch.setattr(cli, "experiment_scripts", warn)
     code, _, err = here("list")
     assert (code, err) == (0, "toolkit: warning: three rows are damaged\n")
+
+
+ESCAPES = "2.0\x1b]0;owned\x07\x1b[2K\u202e\r"
+
+
+@pytest.mark.filterwarnings("always")
+def test_what_a_store_tells_cannot_steer_the_terminal(here, folder):
+    trial = Trial(
+        experiment="elsewhere",
+        script="elsewhere.py",
+        factors={ESCAPES: ESCAPES},
+        constants={},
+        measure="traced",
+        replicate=0,
+        seed=0,
+        deadline_seconds=1.0,
+        code_digest=ESCAPES,
+    )
+    outcome = Outcome(status="ok", exit_code=0, message=ESCAPES, started_at=1.0, elapsed_seconds=1.0)
+    with Writer(folder / "results") as store:
+        store.add(store.begin_run({**host_facts(), "numpy": ESCAPES}, [trial]), trial, outcome)
+    with sqlite3.connect(folder / "results" / "results.db") as connection:
+        connection.execute("INSERT INTO attempt VALUES (1, ?, 1, ?, 0, ?, 1.0, 1.0, ?)", [ESCAPES] * 4)
+        connection.execute("INSERT INTO series VALUES (?, ?, ?, 1, ?)", [*[ESCAPES] * 3, b""])
+    connection.close()
+    code, out, told = here("run", "counted")
+    assert (code, out) == (2, "") and r"numpy 2.0\x1b]0;owned\x07\x1b[2K\u202e\r, and this is" in told
+    for command in ("verify", "export"):
+        _, out, err = here(command)
+        told += out + err
+    assert [line for line in told.split("\n") if not line.isprintable()] == []
+    assert r"\x1b]0;owned" in here("verify")[1]
+
+
+def test_a_defect_found_by_what_a_store_tells_cannot_steer_the_terminal(capsys, monkeypatch):
+    def fail():
+        raise KeyError(ESCAPES) from ValueError(ESCAPES)
+
+    monkeypatch.setattr(cli, "experiment_scripts", fail)
+    with pytest.raises(SystemExit):
+        cli.main(["list"])
+    assert all(line.isprintable() for line in capsys.readouterr().err.split("\n"))

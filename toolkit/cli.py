@@ -24,7 +24,7 @@ from toolkit.planning import (
     parse_levels,
 )
 from toolkit.store import BadStore, StoreError, StoreLocked, StoreUnwritable
-from toolkit.store.encoding import one_line
+from toolkit.store.encoding import one_line, visible
 from toolkit.trials import ExecutorLost, ExecutorUnusable, Level
 
 if TYPE_CHECKING:
@@ -97,13 +97,14 @@ def _exit_code(call: Callable[[], object]) -> int:
     except OSError as problem:
         return _fail(f"{problem.filename or 'disk'}: {problem.strerror or problem}", _DISK)
     except Exception:
-        traceback.print_exc()
+        for line in traceback.format_exc().splitlines():
+            click.echo(visible(line), err=True)
         return _fail("this is a defect of the toolkit; the lines above say where", _INTERNAL)
     return answer if isinstance(answer, int) else 0
 
 
 def _fail(message: str, code: int) -> int:
-    click.echo(f"toolkit: {message}", err=True)
+    click.echo(f"toolkit: {visible(message)}", err=True)
     return code
 
 
@@ -126,7 +127,7 @@ def _warn(
     line: str | None = None,
 ) -> None:
     del category, filename, lineno, file, line  # where in the code it was raised helps nobody here
-    click.echo(f"toolkit: warning: {message}", err=True)
+    click.echo(f"toolkit: warning: {visible(str(message))}", err=True)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=False)
@@ -143,7 +144,7 @@ def _list() -> None:
             told = load_experiment(name).question.splitlines()[0]
         except UsageError as problem:
             told = str(problem)
-        click.echo(f"{name:<28} {told}")
+        click.echo(visible(f"{name:<28} {told}"))
 
 
 @_commands.command("run")
@@ -215,9 +216,9 @@ def _run(
     with showing() as tell:
         summary = run(request, tell)
     for level in summary.skipped:
-        click.echo(f"toolkit: skipped {level}", err=True)
+        click.echo(visible(f"toolkit: skipped {level}"), err=True)
     for problem in unusable:
-        click.echo(f"toolkit: left out: {problem}", err=True)
+        click.echo(visible(f"toolkit: left out: {problem}"), err=True)
     failed = summary.failed + summary.failed_before
     again = f", {summary.tried_again} tried again" if summary.tried_again else ""
     click.echo(

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from toolkit.runner import Summary
+from toolkit.store.encoding import visible
 from toolkit.trials import Outcome, Trial
 
 __all__ = ["showing"]
@@ -78,14 +79,7 @@ class _Lines:
 def describe(trial: Trial) -> str:
     """Return a trial in one line, for people."""
     levels = " ".join(f"{name}={level}" for name, level in trial.factors.items())
-    return _visible(f"{trial.experiment} {levels} {trial.measure} #{trial.replicate}")
-
-
-def _visible(text: str) -> str:
-    """Return a text fit for a terminal: what would move its cursor or colour it stands there to be read."""
-    return "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text
-    )
+    return visible(f"{trial.experiment} {levels} {trial.measure} #{trial.replicate}")
 
 
 def _opening(summary: Summary) -> str:
@@ -101,4 +95,4 @@ def _failure(summary: Summary, trial: Trial, outcome: Outcome) -> str:
     which = -1 if outcome.status in ("error", "mem-error") else 0
     why = outcome.message.splitlines()[which] if outcome.message else ""
     what = "to be tried again" if summary.goes_on else "failed"
-    return f"{what}: {describe(trial)}: {outcome.status} (exit code {outcome.exit_code}) {_visible(why)}"
+    return f"{what}: {describe(trial)}: {outcome.status} (exit code {outcome.exit_code}) {visible(why)}"

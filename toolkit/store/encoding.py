@@ -24,6 +24,7 @@ __all__ = [
     "pack",
     "unpack",
     "unpack_all",
+    "visible",
     "without_surrogates",
 ]
 
@@ -53,9 +54,23 @@ def without_surrogates(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
+def visible(text: str) -> str:
+    """Return a text fit for one line on a terminal: what would move its cursor or colour it is spelt out.
+
+    Also a line break, and what turns the direction of writing: files from elsewhere hold anything.
+    """
+    return (
+        text
+        if text.isprintable()
+        else "".join(
+            letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text
+        )
+    )
+
+
 def one_line(text: str) -> str:
-    """Return `text` fit for one line on a terminal: damaged and foreign files hold anything."""
-    return "".join(letter if letter.isprintable() else " " for letter in text[:200])
+    """Return the beginning of a text as `visible` does."""
+    return visible(text[:200])
 
 
 def fingerprint_of(dtype: str, count: int, data: bytes) -> Fingerprint:

@@ -84,6 +84,6 @@ def _series(connection: sqlite3.Connection) -> Iterator[Packed | Damage]:
         try:
             unpack(packed)
         except ValueError as error:
-            yield Damage(table="series", name=one_line(str(key)), reason=f"{one_line(str(name))}: {error}")
+            yield Damage(table="series", name=one_line(str(key)), reason=one_line(f"{name}: {error}"))
         else:
             yield packed
