@@ -1,5 +1,6 @@
 """Whatever bytes a file holds, reading it ends soon: in rows that are what was written, or in one line."""
 
+import json
 import random
 import signal
 import sqlite3
@@ -15,16 +16,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from toolkit.report.build import document
+from toolkit.report.formats import csv, html, markdown
 from toolkit.store import BadStore, Contents, StoreError
 from toolkit.store.encoding import Packed, digest_of, unpack
+from toolkit.store.export import FORMATS, export
 from toolkit.store.read import load, read_store, series
 from toolkit.store.schema import RUN_CELLS, TRIAL_CELLS
 from toolkit.store.verify import verify
 from toolkit.store.write import Writer
+from toolkit.trials import MEASURES, Outcome, Trial
 
+MakeTrial: TypeAlias = Callable[..., Trial]
+MakeOutcome: TypeAlias = Callable[..., Outcome]
 Mutation: TypeAlias = Callable[[bytearray], None]
 
-#: Inputs of a test: the full suite has some fourteen thousand in all.
+#: Inputs of a test: the full suite has some sixteen thousand in all.
 FEW, MANY = 200, 4000
 THOROUGH = [FEW, pytest.param(MANY, marks=pytest.mark.slow)]
 SETTINGS: dict[str, Any] = {
@@ -235,6 +242,124 @@ def forge(connection: sqlite3.Connection, table: str, cells: tuple[str, ...], ce
     with suppress(TypeError, ValueError):
         connection.execute(f"UPDATE {table} SET digest = ? WHERE {where}", (digest_of(row),))
     return True
+
+
+#: What a run and a trial may tell, with the names that readers take something from.
+TOLD = {
+    "arguments": ["run", "--set", "n=1"],
+    "profile": "default",
+    "order_seed": 5,
+    "skipped_levels": {"step17": {"malloc=jemalloc": "not here"}},
+    "python": "3.11.7",
+    "cpu": ["one", "two"],
+    "memory_bytes": 2**33,
+    "load": [0.5],
+    "memory_environment": {"PYTHONHASHSEED": "0"},
+    "git_commit": None,
+}
+CONDITIONS = {
+    "attempts": 1,
+    "exact_probe": True,
+    "page_bytes": 4096,
+    "prediction_array_bytes": 80,
+    "prediction_basis": "k S",
+    "prediction_exact": True,
+    "prediction_exception": "the collector",
+    "prediction_exception_percent": 1.5,
+    "python": "3.11.7",
+    "workload_first_line": 3,
+    "workload_source": "def f():\n    pass\n",
+}
+METRICS = {"peak_rss_bytes": 8192, "predicted_peak_bytes": 8192, "peak_traced_bytes": 90, "wall_seconds": 0.5}
+NUMBERS = (
+    st.integers(-(2**70), 2**70) | st.floats() | st.sampled_from([1e308, -1e308, 5e-324, 2**63 - 1, 10**4000])
+)
+WORDS = st.text(max_size=8) | st.sampled_from(["", "abc", "\ud800", "\x1b[2J", "=1", *MEASURES])
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | NUMBERS | WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3),
+    max_leaves=8,
+)
+CHANGES = st.one_of(
+    st.tuples(st.just("description"), st.sampled_from([*TOLD, "x_seconds"]), ANY_JSON),
+    st.tuples(st.just("plans"), st.sampled_from(["step17", "other"]), ANY_JSON),
+    st.tuples(st.just("conditions"), st.sampled_from([*CONDITIONS, "host"]), ANY_JSON),
+    st.tuples(st.just("metrics"), st.sampled_from([*METRICS, "x_count"]), ANY_JSON),
+    st.tuples(st.just("factors"), st.sampled_from(["n", "python", "new"]), ANY_JSON),
+    st.tuples(st.just("constants"), st.sampled_from(["iterations", "new"]), ANY_JSON),
+    st.tuples(
+        st.sampled_from(["measure", "status", "replicate", "started_at", "run"]), st.none(), NUMBERS | WORDS
+    ),
+)
+
+
+@pytest.fixture
+def told(results: Path, make_trial: MakeTrial, make_outcome: MakeOutcome) -> Path:
+    """Return a folder whose store holds a trial of each measure, without series, and all that readers look at."""
+    with Writer(results) as store:
+        trials = [make_trial(measure=measure) for measure in MEASURES]
+        run = store.begin_run(TOLD, trials)
+        for trial in trials:
+            store.add(run, trial, make_outcome(metrics=METRICS, conditions=CONDITIONS, series={}))
+    return results
+
+
+def retell(connection: sqlite3.Connection, place: int, cell: str, name: str | None, value: Any) -> None:
+    """Put a value where a run or a trial tells of `name`, under the digest that the row should then have."""
+    table, cells = ("run", RUN_CELLS) if cell in ("description", "plans") else ("trial", TRIAL_CELLS)
+    where = "id = 1" if table == "run" else f"id = {place}"
+    new = value
+    if name is not None:
+        (text,) = connection.execute(f"SELECT {cell} FROM {table} WHERE {where}").fetchone()
+        new = json.dumps({**json.loads(text), name: value})
+    with suppress(OverflowError, UnicodeEncodeError, sqlite3.IntegrityError):
+        connection.execute(f"UPDATE {table} SET {cell} = ? WHERE {where}", (new,))
+    row = connection.execute(f"SELECT {', '.join(cells)} FROM {table} WHERE {where}").fetchone()
+    with suppress(ValueError):
+        connection.execute(f"UPDATE {table} SET digest = ? WHERE {where}", (digest_of(row),))
+
+
+def look_at(results: Path) -> None:
+    """Use a store in every way but for the report, which takes a second."""
+    assert all(problem.isprintable() for problem in verify(results).problems)
+    with warnings.catch_warnings(action="ignore"):
+        frame = load(results)
+    for format in FORMATS:
+        export(frame, results / "out", format)
+    assert read_store(results).earlier_endings is not None
+
+
+def look_at_all(results: Path) -> None:
+    look_at(results)
+    made = document(results, {})
+    for format in (html, markdown, csv):
+        format.render(made)
+
+
+@pytest.mark.parametrize(
+    ("examples", "look"),
+    [
+        (FEW // 8, look_at),
+        pytest.param(MANY // 2, look_at, marks=pytest.mark.slow),
+        pytest.param(MANY // 20, look_at_all, marks=pytest.mark.slow),
+    ],
+)
+def test_whatever_a_run_or_a_trial_tells_is_shown_or_left_out(
+    told: Path, examples: int, look: Callable[[Path], None]
+) -> None:
+    content = (told / "results.db").read_bytes()
+
+    @settings(max_examples=examples, derandomize=examples < 1000, **SETTINGS)
+    @given(st.lists(st.tuples(st.integers(1, len(MEASURES)), CHANGES), min_size=1, max_size=3))
+    def retold(changes: list[tuple[int, tuple[str, str | None, Any]]]) -> None:
+        (told / "results.db").write_bytes(content)
+        with closing(sqlite3.connect(told / "results.db", isolation_level=None)) as connection:
+            for place, change in changes:
+                retell(connection, place, *change)
+        with soon(60):
+            look(told)
+
+    retold()
 
 
 @pytest.mark.parametrize("examples", [FEW, pytest.param(MANY, marks=pytest.mark.slow)])

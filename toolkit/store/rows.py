@@ -3,26 +3,31 @@
 import json
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from toolkit.store import Attempt, BadStore, Damage, Plan, Row, Run
 from toolkit.store.encoding import (
     Fingerprint,
     Packed,
-    check_values,
     digest_of,
     fingerprint_of,
     one_line,
     without_surrogates,
 )
 from toolkit.store.schema import ATTEMPT_CELLS, RUN_CELLS, TRIAL_CELLS
+from toolkit.store.shapes import (
+    check_conditions,
+    check_description,
+    check_levels,
+    check_metrics,
+    check_words,
+)
 from toolkit.trials.retrying import may_try_again
 
 __all__ = [
-    "LEVEL_KINDS",
-    "METRIC_KINDS",
+    "path_of",
     "read_attempts",
     "read_finished_keys",
     "read_row",
@@ -31,10 +36,13 @@ __all__ = [
     "read_series",
 ]
 
-LEVEL_KINDS = (bool, int, float, str)
-METRIC_KINDS = (bool, int, float)
+_Check: TypeAlias = Callable[[Mapping[str, Any]], None]
 #: The cells that hold levels, and repeat from trial to trial.
-_LEVELS = ("factors", "constants", "conditions")
+_LEVELS: Mapping[str, _Check] = {
+    "factors": check_levels,
+    "constants": check_levels,
+    "conditions": check_conditions,
+}
 
 _NONE = type(None)
 #: The types that cells can have: a run may have no end, a trial and an attempt no exit code.
@@ -59,7 +67,7 @@ _FIELDS = {"trial": "key"}
 _decode = json.JSONDecoder().raw_decode
 
 #: Levels by the JSON they were read from: trials share them, so nobody may change them.
-_Known = dict[str, Mapping[str, Any]]
+_Known = dict[tuple[_Check, str], Mapping[str, Any]]
 
 
 def read_runs(connection: sqlite3.Connection) -> Iterator[Run | Damage]:
@@ -68,11 +76,13 @@ def read_runs(connection: sqlite3.Connection) -> Iterator[Run | Damage]:
         run_id, started_at, ended_at, description, plans = cells
         try:
             _check(cells, {}, digest, _RUN_TYPES)
+            told = _parsed(description)
+            check_description(told)
             yield Run(
                 id=run_id,
                 started_at=started_at,
                 ended_at=ended_at,
-                description=MappingProxyType(_parsed(description)),
+                description=MappingProxyType(told),
                 plans=MappingProxyType({name: _plan(**one) for name, one in _parsed(plans).items()}),
             )
         except (TypeError, ValueError, RecursionError) as error:
@@ -82,7 +92,7 @@ def read_runs(connection: sqlite3.Connection) -> Iterator[Run | Damage]:
 def _plan(code_digest: object, seed: object, constants: object) -> Plan:
     if not isinstance(code_digest, str) or type(seed) is not int or not isinstance(constants, dict):
         raise ValueError("holds a plan that is none")
-    check_values(constants, LEVEL_KINDS)
+    check_levels(constants)
     return Plan(code_digest=code_digest, seed=seed, constants=MappingProxyType(constants))
 
 
@@ -90,6 +100,11 @@ def read_rows(connection: sqlite3.Connection) -> Iterator[Row | Damage]:
     """Yield every trial in the order in which they were stored, or what is wrong with it.
 
     The bytes of every series are read, one at a time: the digest of a trial covers them.
+
+    Raises
+    ------
+    BadStore
+        When they have more names than a store may: see `schema.MOST_NAMES`.
     """
     fingerprints: defaultdict[object, dict[str, Fingerprint]] = defaultdict(dict)
     for _, key, name, dtype, count, data in _within(connection, _SELECT_SERIES):
@@ -144,6 +159,12 @@ def read_series(connection: sqlite3.Connection) -> Iterator[tuple[object, object
         yield key, name, _packed(*packed)
 
 
+def path_of(connection: sqlite3.Connection) -> str:
+    """Return the path of the file that a connection is to; of a copy in memory none."""
+    _, _, path = connection.execute("PRAGMA database_list").fetchone()
+    return str(path)
+
+
 def _within(connection: sqlite3.Connection, query: str, *values: str) -> Iterator[tuple[Any, ...]]:
     """Yield what a query finds, whose first column is a length: in all no more than the file holds.
 
@@ -158,8 +179,7 @@ def _within(connection: sqlite3.Connection, query: str, *values: str) -> Iterato
     for row in connection.execute(query, values):
         left -= row[0] or 0
         if left < 0:
-            _, _, path = connection.execute("PRAGMA database_list").fetchone()
-            raise BadStore(f"{path}: its rows are larger than the file that holds them")
+            raise BadStore(f"{path_of(connection)}: its rows are larger than the file that holds them")
         yield row
 
 
@@ -168,20 +188,21 @@ def _row(cells: Sequence[Any], fingerprints: Mapping[str, Fingerprint], known: _
     try:
         _check(values, fingerprints, digest, _TRIAL_TYPES)
         fields = dict(zip(TRIAL_CELLS, values, strict=True))
-        for name in _LEVELS:
+        for name, check in _LEVELS.items():
             text = fields[name]
-            if text not in known:
-                known[text] = _values(text, LEVEL_KINDS)
-            fields[name] = known[text]
-        fields["metrics"] = _values(fields["metrics"], METRIC_KINDS)
+            if (check, text) not in known:
+                known[check, text] = _checked(text, check)
+            fields[name] = known[check, text]
+        fields["metrics"] = _checked(fields["metrics"], check_metrics)
+        check_words(fields["measure"], fields["status"], fields["replicate"])
         return Row(**fields)
     except (TypeError, ValueError, RecursionError) as error:
         return Damage(table="trial", name=one_line(str(values[0])), reason=one_line(str(error)))
 
 
-def _values(text: str, kinds: Collection[type]) -> Mapping[str, Any]:
+def _checked(text: str, check: _Check) -> Mapping[str, Any]:
     mapping = _parsed(text)
-    check_values(mapping, kinds)
+    check(mapping)
     return MappingProxyType(mapping)
 
 

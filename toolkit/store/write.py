@@ -20,8 +20,9 @@ from toolkit.store.encoding import (
 )
 from toolkit.store.migrating import bring_up_to_date
 from toolkit.store.opening import holding, open_for_writing, plain_errors, refuse_foreign, store_path
-from toolkit.store.rows import LEVEL_KINDS, METRIC_KINDS, read_row
+from toolkit.store.rows import read_row
 from toolkit.store.schema import ATTEMPT_CELLS, RUN_CELLS, TRIAL_CELLS
+from toolkit.store.shapes import check_conditions, check_description, check_levels, check_metrics
 from toolkit.store.workshop import tidy
 from toolkit.trials import Outcome, Trial
 
@@ -91,7 +92,7 @@ class Writer:
         Parameters
         ----------
         description : mapping
-            Who runs what where; whatever JSON can hold.
+            Who runs what where: see `shapes.Description`.
         planned : iterable of Trial
             Every trial that is asked for, also those that are finished: readers take for the newest code of an
             experiment what was planned last, which need not be what ran last. Of each experiment all have one
@@ -100,8 +101,9 @@ class Writer:
         Raises
         ------
         ValueError
-            When something holds a number that is infinite or not a number.
+            When a number is infinite or not a number, or something is not as `shapes.Description` says.
         """
+        check_description(description)
         text, plans = canonical_json(dict(description)), canonical_json(_plans(planned))
         with self._transaction():
             (last,) = self._connection.execute("SELECT coalesce(max(id), 0) FROM run").fetchone()
@@ -201,12 +203,10 @@ def _cells(run_id: int, trial: Trial, outcome: Outcome) -> tuple[object, ...]:
     """Return the `TRIAL_CELLS` of a trial."""
     if both := trial.factors.keys() & trial.constants.keys():
         raise ValueError(f"{min(both)} is both a factor and a constant")
-    for values in (trial.factors, trial.constants, outcome.conditions):
-        check_values(values, LEVEL_KINDS)
-    check_values(outcome.metrics, METRIC_KINDS)
-    for name, value in outcome.metrics.items():
-        if name.endswith(("_bytes", "_count")) and not isinstance(value, int):
-            raise ValueError(f"{name} must be an integer, not {value!r}")
+    for values in (trial.factors, trial.constants):
+        check_levels(values)
+    check_conditions(outcome.conditions)
+    check_metrics(outcome.metrics)
     times = {"started_at": float(outcome.started_at), "elapsed_seconds": float(outcome.elapsed_seconds)}
     check_values(times, (float,))
     check_values({"seed": trial.seed}, (int,))
