@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, TypeAlias, cast
 
 from toolkit.store import Attempt, BadStore, Damage, Plan, Row, Run
+from toolkit.store.bounds import Names
 from toolkit.store.encoding import (
     Fingerprint,
     Packed,
@@ -110,10 +111,14 @@ def read_rows(connection: sqlite3.Connection) -> Iterator[Row | Damage]:
     for _, key, name, dtype, count, data in _within(connection, _SELECT_SERIES):
         fingerprints[key][name] = fingerprint_of(dtype, count, data if type(data) is bytes else b"")
     known: _Known = {}
-    seen = set()
+    seen, names = set(), Names(path_of(connection))
     for _, row_id, *cells in _within(connection, f"{_SELECT_TRIAL} ORDER BY id"):
         seen.add(row_id)
-        yield _row(cells, fingerprints.get(cells[0], {}), known)
+        row = _row(cells, fingerprints.get(cells[0], {}), known)
+        if isinstance(row, Row):
+            names.add_row(row)
+        yield row
+    names.check_table(len(seen))
     # A page that has lost rows looks whole; the index of keys lies on other pages.
     for row_id, key in connection.execute(_SELECT_KEYS):
         if row_id not in seen:

@@ -1,6 +1,15 @@
 """The tables of a store."""
 
-__all__ = ["APPLICATION_ID", "ATTEMPT_CELLS", "RUN_CELLS", "TABLES", "TRIAL_CELLS", "VERSION"]
+__all__ = [
+    "APPLICATION_ID",
+    "ATTEMPT_CELLS",
+    "MOST_CELLS",
+    "MOST_NAMES",
+    "RUN_CELLS",
+    "TABLES",
+    "TRIAL_CELLS",
+    "VERSION",
+]
 
 #: "agmt" in ASCII: it stands at byte 68 of the file, where `file` and other tools look for it.
 APPLICATION_ID = 0x61676D74
@@ -82,3 +91,9 @@ TRIAL_CELLS = (
     "elapsed_seconds",
 )
 ATTEMPT_CELLS = ("id", "trial", "run", "status", "exit_code", "message", "started_at", "elapsed_seconds")
+
+#: How many names of each kind the trials of a store may have in all: ten times what large grids need. A report has
+#: a section for each experiment, and a table a column for each level and metric.
+MOST_NAMES = {"experiments": 500, "factors and constants": 1000, "conditions": 2000, "metrics": 2000}
+#: Of a table with a row a trial and a column for each of its levels and metrics: some 2 GB.
+MOST_CELLS = 100_000_000

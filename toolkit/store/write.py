@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from toolkit.store import Row, StoreError
+from toolkit.store.bounds import Names
 from toolkit.store.encoding import (
     Packed,
     canonical_json,
@@ -60,6 +61,7 @@ class Writer:
 
     def __init__(self, results_dir: str | Path) -> None:
         self.path = store_path(results_dir)
+        self._names: Names | None = None
 
     def __enter__(self) -> "Writer":
         bring_up_to_date(self.path)
@@ -131,11 +133,14 @@ class Writer:
         ValueError
             When a value is infinite or not a number or an integer beyond 64 bits, a metric in bytes or counts
             is no integer, a name is both factor and constant, or a series is too long. Nothing is stored.
+        BadStore
+            When the store would have more names than it may: see `schema.MOST_NAMES`. Nothing is stored.
         """
         cells = _cells(run_id, trial, outcome)
         series = _packed(outcome)
         digest = digest_of(cells, {name: packed.fingerprint for name, packed in series.items()})
         with self._transaction():
+            self._check_names(trial, outcome)
             stored = read_row(self._connection, trial.key)
             if stored is not None and isinstance(stored[0], Row):
                 if stored[0].status == "ok":
@@ -148,6 +153,15 @@ class Writer:
                 _INSERT_SERIES,
                 [(trial.key, name, one.dtype, one.count, one.data) for name, one in series.items()],
             )
+
+    def _check_names(self, trial: Trial, outcome: Outcome) -> None:
+        if self._names is None:
+            names = Names(str(self.path))
+            names.add_stored(self._connection)
+            self._names = names
+        self._names.add(
+            trial.experiment, (*trial.factors, *trial.constants), outcome.conditions, outcome.metrics
+        )
 
     def _keep(self, row: Row) -> None:
         """Keep what a row tells of an attempt that another one supersedes."""
