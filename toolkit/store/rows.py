@@ -4,6 +4,7 @@ import json
 import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from sys import intern
 from types import MappingProxyType
 from typing import Any, TypeAlias, cast
 
@@ -44,6 +45,9 @@ _LEVELS: Mapping[str, _Check] = {
     "constants": check_levels,
     "conditions": check_conditions,
 }
+
+#: The other cells that do so.
+_REPEATED = ("experiment", "measure", "status", "code_digest")
 
 _NONE = type(None)
 #: The types that cells can have: a run may have no end, a trial and an attempt no exit code.
@@ -198,6 +202,8 @@ def _row(cells: Sequence[Any], fingerprints: Mapping[str, Fingerprint], known: _
             if (check, text) not in known:
                 known[check, text] = _checked(text, check)
             fields[name] = known[check, text]
+        for name in _REPEATED:
+            fields[name] = intern(fields[name])
         fields["metrics"] = _checked(fields["metrics"], check_metrics)
         check_words(fields["measure"], fields["status"], fields["replicate"])
         return Row(**fields)
@@ -208,7 +214,8 @@ def _row(cells: Sequence[Any], fingerprints: Mapping[str, Fingerprint], known: _
 def _checked(text: str, check: _Check) -> Mapping[str, Any]:
     mapping = _parsed(text)
     check(mapping)
-    return MappingProxyType(mapping)
+    # One string of each name for all trials: a hundred thousand with a dozen metrics have a million otherwise.
+    return MappingProxyType({intern(name): value for name, value in mapping.items()})
 
 
 def _packed(dtype: Any, count: Any, data: Any) -> Packed:
