@@ -31,7 +31,7 @@ MakeTrial: TypeAlias = Callable[..., Trial]
 MakeOutcome: TypeAlias = Callable[..., Outcome]
 Mutation: TypeAlias = Callable[[bytearray], None]
 
-#: Inputs of a test: the full suite has some sixteen thousand in all.
+#: Inputs of a test: the full suite has some fifteen thousand in all.
 FEW, MANY = 200, 4000
 THOROUGH = [FEW, pytest.param(MANY, marks=pytest.mark.slow)]
 SETTINGS: dict[str, Any] = {
@@ -340,8 +340,8 @@ def look_at_all(results: Path) -> None:
     ("examples", "look"),
     [
         (FEW // 8, look_at),
-        pytest.param(MANY // 2, look_at, marks=pytest.mark.slow),
-        pytest.param(MANY // 20, look_at_all, marks=pytest.mark.slow),
+        pytest.param(MANY // 4, look_at, marks=pytest.mark.slow),
+        pytest.param(MANY // 40, look_at_all, marks=pytest.mark.slow),
     ],
 )
 def test_whatever_a_run_or_a_trial_tells_is_shown_or_left_out(

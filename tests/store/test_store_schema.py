@@ -65,7 +65,8 @@ def in_place_of(path: Path) -> None:
     ("spoil", "words"),
     [
         (Path.unlink, "is not there: `toolkit run` makes it"),
-        (in_place_of, "is not there"),
+        (in_place_of, "is no ordinary file"),
+        (with_fifo(""), "is no ordinary file"),
         (made_of(b""), "holds nothing yet: `toolkit run` fills it"),
         (made_of(b"garbage\n" * 4096), "file is not a database"),
         (made_of(b"SQLite format 3\0" + bytes(4080)), ""),

@@ -136,6 +136,8 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
         When the file is missing, or is not a store of this version with exactly its tables.
     """
     if not path.is_file():
+        if os.path.lexists(path):
+            raise BadStore(f"{path} is no ordinary file")
         raise BadStore(f"{path} is not there: `toolkit run` makes it")
     refuse_foreign(path)
     connection = connect(path, "ro")
