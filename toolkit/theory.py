@@ -10,6 +10,7 @@ from toolkit.experiment import Experiment
 from toolkit.planning import UsageError
 from toolkit.trials import Level, Outcome, Trial
 from toolkit.trials.metric import check_metric
+from toolkit.trials.shapes import check_conditions
 
 __all__ = ["check_predictions", "predicted_peaks", "with_prediction"]
 
@@ -109,6 +110,7 @@ def _predicted(
     for name, value in metrics.items():
         # Of valid numbers of arrays the bytes may still be more than a store can hold.
         check_metric(name, value)
+    check_conditions(conditions)
     return metrics, conditions
 
 

@@ -111,6 +111,8 @@ def test_garbage_is_bad(tmp_path_factory, garbage):
         {**CONTENT, "series": {"event_rss_bytes": {"0": 1}}},
         {**CONTENT, "series": {"event_rss_bytes": ["much"]}},
         {**CONTENT, "conditions": {"python": ["3.11"]}},
+        {**CONTENT, "conditions": {"page_bytes": "many"}},
+        {**CONTENT, "metrics": {f"loss{step}": 0.5 for step in range(1001)}},
         {"failure": "MemoryError"},
         {"failure": 1, "message": ""},
     ],

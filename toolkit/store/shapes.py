@@ -1,19 +1,12 @@
-"""What readers may count on where a cell holds JSON: names that mean something to them have values of one shape.
-
-A file from elsewhere may hold anything under a digest that is right. What a run tells of itself and the conditions
-of a trial are free but for these names; whatever else is there is told as it is.
-"""
+"""What readers may count on where a cell holds JSON: files from elsewhere hold anything."""
 
 from collections.abc import Mapping
-from functools import cache
-from types import UnionType
-from typing import Any, TypedDict, Union, get_args, get_origin, get_type_hints
+from typing import TypedDict, get_args
 
 from toolkit.store.encoding import check_values
-from toolkit.trials import MEASURES, Level, Status
+from toolkit.trials import MEASURES, Status, shapes
 
 __all__ = [
-    "Conditions",
     "Description",
     "check_conditions",
     "check_description",
@@ -38,22 +31,6 @@ class Description(TypedDict, total=False):
     skipped_levels: dict[str, dict[str, str]]
 
 
-class Conditions(TypedDict, total=False):
-    """What analyses take from the conditions of a trial; every other one is a level that is shown."""
-
-    attempts: int
-    exact_probe: bool
-    page_bytes: int
-    prediction_array_bytes: int
-    prediction_basis: str
-    prediction_exact: bool
-    prediction_exception: str
-    prediction_exception_percent: int | float
-    python: str
-    workload_first_line: int
-    workload_source: str
-
-
 def check_description(told: Mapping[str, object]) -> None:
     """Let pass what a run may tell of itself.
 
@@ -62,7 +39,7 @@ def check_description(told: Mapping[str, object]) -> None:
     ValueError
         Naming what has another shape.
     """
-    _check_shapes(told, Description)
+    shapes.check_shapes(told, Description)
     for name, value in told.items():
         _check_fact(name, value, _DEEPEST)
 
@@ -104,43 +81,16 @@ def check_words(measure: str, status: str, replicate: int) -> None:
         raise ValueError(f"is replicate {replicate} of the measure {measure!r}, ended as {status!r}")
 
 
-def check_conditions(conditions: Mapping[str, Level]) -> None:
+def check_conditions(conditions: Mapping[str, object]) -> None:
     """Let pass the conditions of a trial.
 
     Raises
     ------
     ValueError
-        Naming what is no level, or has another shape, or cannot be a count of bytes.
+        Naming what is no level, or not what `toolkit.trials.shapes.Conditions` says.
     """
     check_levels(conditions)
-    _check_shapes(conditions, Conditions)
-    for name in ("page_bytes", "prediction_array_bytes", "attempts"):
-        if name in conditions and not 0 <= int(conditions[name]) < 2**48:
-            raise ValueError(f"{name!r} is {conditions[name]}")
-
-
-def _check_shapes(values: Mapping[str, object], shapes: type) -> None:
-    for name, shape in _shapes_of(shapes).items():
-        if name in values and not _fits(values[name], shape):
-            words = shape.__name__ if isinstance(shape, type) and not get_args(shape) else str(shape)
-            raise ValueError(f"{name!r} is not of the type {words}")
-
-
-@cache
-def _shapes_of(shapes: type) -> Mapping[str, Any]:
-    return get_type_hints(shapes)
-
-
-def _fits(value: object, shape: Any) -> bool:
-    origin, parts = get_origin(shape), get_args(shape)
-    if origin in (Union, UnionType):
-        return any(_fits(value, part) for part in parts)
-    if origin is list:
-        return isinstance(value, list) and all(_fits(one, parts[0]) for one in value)
-    if origin is dict:
-        return isinstance(value, dict) and all(_fits(one, parts[1]) for one in value.values())
-    # A bool is an int to Python alone.
-    return type(value) is shape
+    shapes.check_conditions(conditions)
 
 
 def _check_fact(name: str, value: object, deepest: int) -> None:
