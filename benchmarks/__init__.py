@@ -6,11 +6,16 @@ differ by what else the machine did meanwhile.
 """
 
 import gc
+import os
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
+
+# Numerical libraries read it when they are loaded, which is after this: one thread, whose time is all there is.
+for _library in ("OMP", "OPENBLAS", "MKL"):
+    os.environ[f"{_library}_NUM_THREADS"] = "1"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,31 @@
+"""The engines that race: one a file. A file's name is its engine's name, and it alone imports what the engine is.
+
+Each offers the same words, so that a workload is written once and every engine runs it:
+
+- `constant(array)`: the array as an operand without a gradient;
+- `add`, `square`, `matmul`, `tanh`, `relu`, `add_row(matrix, row)`, `cross_entropy(scores, classes)`: of operands;
+- `gradients(function, *arrays)`: call `function` with a variable for each array, go back from what it returns,
+  starting from ones, and return the gradient for each array, as an array;
+- `forward(function, *arrays)`: the same without a graph or a way back; returns the result as an array.
+
+`MODES`, where they are there, names the engine's modes beside its plain one: a context manager for each, made anew
+every time it is entered.
+"""
+
+from functools import cache
+from importlib import import_module
+from types import ModuleType
+
+PEERS = ("step18", "dezero_package", "pytorch", "mygrad_package", "hips_autograd")
+
+
+@cache
+def found() -> dict[str, ModuleType]:
+    """Return the core and those of its peers that are installed, and print what brings the others."""
+    engines = {}
+    for name in ("core", *PEERS):
+        try:
+            engines[name] = import_module(f"{__name__}.{name}")
+        except ModuleNotFoundError as error:
+            print(f"  {name} is left out: {error.name} is not installed (extra [peers])")
+    return engines

@@ -1,0 +1,48 @@
+"""The races of `make bench`: every engine that is installed computes the same, and which is not is named."""
+
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+HOUSE = Path(__file__).parents[1]
+sys.path.insert(0, str(HOUSE))
+names = ("_engines", "_racing.rounds", "_racing.training", "chain", "mlp_step", "rnn_step")
+_engines, rounds, training, chain, mlp_step, rnn_step = (
+    import_module(f"benchmarks.{name}") for name in names
+)
+sys.path.remove(str(HOUSE))
+
+
+@pytest.mark.parametrize(
+    ("workload", "floor", "arrays"),
+    [
+        (chain.chain_of(6), chain.floor_of(6), [np.array([0.2, 0.25])]),
+        (mlp_step.loss, mlp_step.floor, mlp_step.parameters()),
+        (rnn_step.loss, rnn_step.floor, rnn_step.parameters()),
+    ],
+    ids=["chain", "mlp_step", "rnn_step"],
+)
+def test_every_engine_and_mode_computes_the_gradients_of_the_floor(workload, floor, arrays):
+    training.Training(workload, floor, arrays).check()
+
+
+def test_an_engine_that_computes_something_else_does_not_race():
+    with pytest.raises(AssertionError, match="core"):
+        training.Training(chain.chain_of(6), chain.floor_of(4), [np.array([0.2])]).check()
+
+
+def test_a_peer_that_is_not_installed_is_left_out_and_its_package_named(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "mygrad", None)
+    monkeypatch.delitem(sys.modules, "benchmarks._engines.mygrad_package", raising=False)
+    assert "mygrad_package" not in _engines.found.__wrapped__()
+    assert "mygrad_package is left out: mygrad is not installed (extra [peers])" in capsys.readouterr().out
+
+
+def test_actions_take_turns_inside_of_what_is_around_them():
+    told = []
+    actions = {name: lambda name=name: told.append(name) for name in "ab"}
+    times = rounds.race(actions, 3)
+    assert set(told) == {"a", "b"} and times.ratio("a", "a").value == 1.0
