@@ -118,7 +118,7 @@ def counts_while_called(listener):
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="from 3.12 on comprehensions make no function")
 def test_what_passes_while_a_call_is_made_and_told_of_is_counted(counting):
     node = chain_nodes(1)[1]
-    assert counts_while_called(None) == node.objects - 1 + node.passing[0]
+    assert counts_while_called(None) == max(node.objects - 1 + node.passing[0], node.objects)
     assert counts_while_called(Listener()) == node.objects + node.passing[1]
 
 

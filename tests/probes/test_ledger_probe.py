@@ -424,13 +424,13 @@ def chain(k, retain_grad, n=N, dtype=np.float64):
 @pytest.mark.parametrize("retain_grad", [False, True])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("n", [N, 100_000])
-def test_a_peak_inside_a_square_is_higher_by_its_temporaries(both, retain_grad, dtype, n):
-    """By `2 * x` beside the gradient; from 256 KiB on numpy reuses its memory, and by the array of the 2 alone."""
+def test_a_peak_inside_a_square_is_higher_by_its_temporary(both, retain_grad, dtype, n):
+    """By `x + x` beside the gradient; from 256 KiB on numpy reuses its memory, and nothing is missing."""
     found = both(lambda: chain(6, retain_grad, n, dtype))
     size = np.dtype(dtype).itemsize
     arrays = 14 if retain_grad else 9
     assert found["ledger_peak_bytes"] == arrays * n * size
-    assert found["peak_traced_bytes"] - found["ledger_peak_bytes"] == (n * size if n == N else size)
+    assert found["peak_traced_bytes"] - found["ledger_peak_bytes"] == (n * size if n == N else 0)
     for moment in ("end", "dropped", "collected"):
         assert found[f"ledger_{moment}_bytes"] == found[f"{moment}_traced_bytes"]
 
@@ -576,7 +576,7 @@ def test_it_leaves_the_collector_alone_where_arrays_are_freed_at_once(measured):
 
 
 @pytest.mark.parametrize("retain_grad", [False, True])
-def test_in_a_trial_a_chain_lacks_what_comes_and_goes_inside_a_square(measured, retain_grad):
+def test_in_a_trial_a_chain_of_large_squares_lacks_nothing(measured, retain_grad):
     body = """
     x = y = Variable(trial.rng.standard_normal(100_000))
     for _ in range(16):
@@ -589,5 +589,5 @@ def test_in_a_trial_a_chain_lacks_what_comes_and_goes_inside_a_square(measured, 
     assert ledger["ledger_peak_bytes"] == ledger["ledger_backward_peak_bytes"] == arrays * 800_000
     assert ledger["ledger_forward_peak_bytes"] == 17 * 800_000
     assert ledger["ledger_gradient_at_peak_bytes"] == (arrays - 17) * 800_000
-    assert traced["peak_traced_bytes"] == ledger["ledger_peak_bytes"] + 8
+    assert traced["peak_traced_bytes"] == ledger["ledger_peak_bytes"]
     assert ledger["ledger_end_bytes"] == traced["end_traced_bytes"]

@@ -98,8 +98,7 @@ def test_the_core_asks_for_readings_at_each_event(position):
     finish(probe)
     arrays = [traced / 800_000 for traced in probe.series()["event_traced_bytes"]]
     assert arrays == [2, 4]
-    # The 2 of `2 * x * gy` is for a moment an array of 8 bytes.
-    assert probe.metrics()["peak_traced_bytes"] == 4 * 800_000 + 8
+    assert probe.metrics()["peak_traced_bytes"] == 4 * 800_000
     assert not events.listeners
 
 

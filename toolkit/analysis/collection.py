@@ -74,9 +74,9 @@ class Node:
 def chain_nodes(k: int) -> tuple[Node, ...]:
     """Return what an iteration of step 17.5 makes: x, and for each of `k` calls itself, its output, two tuples.
 
-    A call refers to what it was given, and nothing refers to the calls that come after it. While it computes, the
-    list of its inputs' arrays and the bound method `forward` are there (`Function.__call__`), and pass;
-    while it tells the probes, another iterator, a generator and its function (`core.events.announce_call`).
+    A call refers to what it was given, and nothing refers to the calls that come after it. While it computes,
+    nothing else is there; while it tells the probes, another iterator, a generator and its function are, and pass
+    (`core.events.announce_call`).
     """
     return (leaf_node(), *[call_node(1)] * k)
 
@@ -90,7 +90,7 @@ def call_node(outputs: int) -> Node:
     """Return what a call of so many outputs makes along with their arrays."""
     # Of several outputs the layouts are kept too (`Function.output_layouts`), each with its shape.
     layouts = 1 + 2 * outputs if outputs > 1 else 0
-    return Node(objects=1 + outputs, tuples=2 + layouts, held_by_earlier=False, passing=(2, 3))
+    return Node(objects=1 + outputs, tuples=2 + layouts, held_by_earlier=False, passing=(0, 3))
 
 
 def loop_under(

@@ -27,8 +27,10 @@ def reduce_to(gradient: Any, shape: tuple[int, ...], dtype: np.dtype[Any] | None
     if gradient.shape != shape:
         added = gradient.ndim - len(shape)
         stretched = [added + axis for axis, size in enumerate(shape) if size == 1]
-        gradient = gradient.sum(axis=(*range(added), *stretched), keepdims=True)
-        gradient = gradient.reshape(shape)
+        if stretched or not shape:
+            gradient = gradient.sum(axis=(*range(added), *stretched), keepdims=True).reshape(shape)
+        else:
+            gradient = gradient.sum(axis=tuple(range(added)))
     if dtype is not None and gradient.dtype != dtype:
         gradient = gradient.astype(dtype)
     return gradient

@@ -9,6 +9,7 @@ every operator, puts its result there. The functions themselves know nothing of 
 """
 
 import sys
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -85,25 +86,35 @@ def release_buffers() -> None:
 
 def _room_for(ufunc: np.ufunc, xs: tuple[Any, ...]) -> Reused | None:
     """Return an array for the result of a ufunc; None where that is small, or its shape not known beforehand."""
-    if not all(isinstance(x, np.ndarray | np.generic | float) or type(x) is int for x in xs):
-        return None
+    kinds: list[Any] = [ufunc]
+    shapes = []
+    for x in xs:
+        if isinstance(x, np.ndarray):
+            kinds.append(x.dtype)
+            shapes.append(x.shape)
+        elif isinstance(x, np.generic):
+            kinds.append(x.dtype)
+        elif isinstance(x, float) or type(x) is int:
+            kinds.append(type(x))
+        else:
+            return None
     if ufunc.signature is None and ufunc.nout == 1:
-        shape = _shape_of([x.shape for x in xs if isinstance(x, np.ndarray)])
+        shape = shapes[0]
+        if len(shapes) > 1 and shapes[1:] != shapes[:-1]:
+            shape = np.broadcast_shapes(*shapes)
     elif ufunc is np.matmul and xs[0].ndim == xs[1].ndim == 2:
         shape = (xs[0].shape[0], xs[1].shape[1])
     else:
         return None
-    kinds = (ufunc, *[x.dtype if hasattr(x, "dtype") else type(x) for x in xs])
-    dtype = _dtypes.get(kinds)
+    key = tuple(kinds)
+    dtype = _dtypes.get(key)
     if dtype is None:
-        dtype = _dtypes[kinds] = ufunc.resolve_dtypes((*kinds[1:], None))[-1]  # type: ignore[arg-type]
+        dtype = _dtypes[key] = ufunc.resolve_dtypes((*key[1:], None))[-1]
     return _room(shape, dtype)
 
 
 def _room(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Reused | None:
-    size = dtype.itemsize
-    for length in shape:
-        size *= length
+    size = prod(shape) * dtype.itemsize
     if size < LEAST_BYTES or dtype.hasobject:
         return None
     free = _free.setdefault(size, [])
@@ -111,11 +122,6 @@ def _room(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Reused | None:
     room = Reused(shape, dtype, memory)
     room._free, room._memory = free, memory
     return room
-
-
-def _shape_of(shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
-    first = shapes[0]
-    return first if all(shape == first for shape in shapes) else np.broadcast_shapes(*shapes)
 
 
 def _memory(size: int, free: list[Array]) -> Array:

@@ -35,6 +35,10 @@ class Function:
         Whether it needs the data of the output, which is kept where not every input is.
     keeps : tuple of str
         The attributes that hold arrays of its own for the gradient, such as a mask.
+    keeps_shapes : bool
+        Whether gradients have the shapes of their inputs by the making of `backward`, so that the pass need not
+        compare them, which takes a twentieth of its time over small arrays. A `backward` answers for itself:
+        a subclass that defines one anew does not inherit it.
     """
 
     __slots__ = ("__weakref__", "generation", "inputs", "output_data", "output_layouts", "outputs")
@@ -48,6 +52,11 @@ class Function:
     needs_inputs: bool | tuple[int, ...] = True
     needs_output: bool = False
     keeps: tuple[str, ...] = ()
+    keeps_shapes: bool = False
+
+    def __init_subclass__(cls) -> None:
+        if "backward" in cls.__dict__ and "keeps_shapes" not in cls.__dict__:
+            cls.keeps_shapes = False
 
     def forward(self, *xs: Any) -> Any:
         """Compute the outputs, one array or a tuple of arrays, from the arrays of the inputs."""
@@ -80,53 +89,78 @@ class Function:
         RuntimeError
             This instance has already recorded a call.
         """
-        xs = []
+        if hasattr(self, "generation") and current_config().enable_backprop:
+            raise RuntimeError(f"this {type(self).__name__} has recorded a call; make one for each call")
+        return self.apply(*inputs)
+
+    def apply(self, *inputs: Any) -> Any:
+        """Do what a call does, for an instance just made, as in ``Square().apply(x)``.
+
+        The functions of the core go this way: to find out that an instance is new takes as long as the square of a
+        number, because a slot that was never set raises.
+        """
+        generation = 0
         for x in inputs:
             if not isinstance(x, Variable):
                 inputs = _as_variables(inputs)
-                xs = [x.data for x in inputs]
+                generation = max([x.generation for x in inputs])
                 break
-            xs.append(x.data)
-        variables: tuple[Variable, ...] = inputs  # type: ignore[assignment]  # every one is a Variable now
+            if x.generation > generation:
+                generation = x.generation
         config = current_config()
         if config.buffers == "reused":
-            xs = [reusing(x) for x in xs]
-        ys = self.forward(*xs)
-        if type(ys) is tuple:
-            outputs = tuple([Variable(as_array(y)) for y in ys])
+            ys = self.forward(*[reusing(x.data) for x in inputs])
+        elif len(inputs) == 1:
+            # Most functions have one input or two: no list is made of them.
+            ys = self.forward(inputs[0].data)
+        elif len(inputs) == 2:
+            ys = self.forward(inputs[0].data, inputs[1].data)
         else:
-            outputs = (Variable(ys if type(ys) is np.ndarray else as_array(ys)),)
-        # Held no longer than the call needs them.
-        del xs, ys
+            ys = self.forward(*[x.data for x in inputs])
+        if type(ys) is tuple:
+            if len(ys) != 1:
+                outputs = tuple([Variable(as_array(y)) for y in ys])
+                del ys
+                return self._several(inputs, outputs, generation, config)
+            (ys,) = ys
+        y = Variable(ys if type(ys) is np.ndarray else as_array(ys))
+        # Held no longer than the call needs it.
+        del ys
         if config.enable_backprop:
-            self._record(variables, outputs, weakly=config.references == "weak")
+            self.inputs = inputs
+            self.generation = generation
+            y.creator = self
+            y.position = 0
+            y.generation = generation + 1
+            self.outputs = (ref(y),) if config.references == "weak" else (y,)
+            if config.saves != "inputs" or config.storage != "exact":
+                self._save((y,), config)
+        else:
+            y.untracked = True
+        if events.listeners:
+            events.announce_call(self, inputs, (y,))
+        return y
+
+    def _several(
+        self, inputs: tuple[Variable, ...], outputs: tuple[Variable, ...], generation: int, config: Config
+    ) -> tuple[Variable, ...]:
+        if config.enable_backprop:
+            self.inputs = inputs
+            self.generation = generation
+            for position, output in enumerate(outputs):
+                output.set_creator(self, position)
+            # The gradient of a single output has arrived when its function's turn comes. Of several one may have
+            # none, and be dead by then: the zeros that stand for its gradient need a layout.
+            self.output_layouts = tuple([(output.shape, output.dtype) for output in outputs])
+            self.outputs = tuple(map(ref, outputs)) if config.references == "weak" else outputs
             if config.saves != "inputs" or config.storage != "exact":
                 self._save(outputs, config)
         else:
             for output in outputs:
                 output.untracked = True
         if events.listeners:
-            events.announce_call(self, variables, outputs)
-        return outputs[0] if len(outputs) == 1 else outputs
-
-    def _record(self, inputs: tuple[Variable, ...], outputs: tuple[Variable, ...], *, weakly: bool) -> None:
-        if hasattr(self, "generation"):
-            raise RuntimeError(f"this {type(self).__name__} has recorded a call; make one for each call")
-        self.inputs = inputs
-        self.generation = 0
-        for x in inputs:
-            if x.generation > self.generation:
-                self.generation = x.generation
-        if len(outputs) == 1:
-            outputs[0].set_creator(self)
-            self.outputs = (ref(outputs[0]),) if weakly else outputs
-            return
-        for position, output in enumerate(outputs):
-            output.set_creator(self, position)
-        # The gradient of a single output has arrived when its function's turn comes. Of several one may have none,
-        # and be dead by then: the zeros that stand for its gradient need a layout.
-        self.output_layouts = tuple([(output.shape, output.dtype) for output in outputs])
-        self.outputs = tuple(map(ref, outputs)) if weakly else outputs
+            events.announce_call(self, inputs, outputs)
+        return outputs
 
     def _save(self, outputs: tuple[Variable, ...], config: Config) -> None:
         """Save what the gradient needs, in the dtype it is to be kept in, in place of all inputs as they are."""

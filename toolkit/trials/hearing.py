@@ -113,13 +113,13 @@ def _is_set(slot: Any, variable: Variable) -> bool:
 
 
 def _hear_calls(recorder: "Recorder", undo: ExitStack) -> None:
-    call, save = Function.__call__, Function._save
+    apply, save = Function.apply, Function._save
     heard: set[type] = set()
 
-    def __call__(self: Function, *inputs: Operand) -> Any:
+    def heard_apply(self: Function, *inputs: Operand) -> Any:
         recorder.calling()
         try:
-            return call(self, *inputs)
+            return apply(self, *inputs)
         finally:
             _hear_steps_of(type(self), recorder, undo, heard)
             recorder.call_ended()
@@ -128,7 +128,7 @@ def _hear_calls(recorder: "Recorder", undo: ExitStack) -> None:
         recorder.saving()
         save(self, outputs, config)
 
-    _put(undo, Function, "__call__", __call__)
+    _put(undo, Function, "apply", heard_apply)
     _put(undo, Function, "_save", heard_save)
 
 

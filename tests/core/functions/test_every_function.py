@@ -93,6 +93,37 @@ def _values_and_gradients(function, arrays):
     return [y.data, *[x.grad for x in xs]]
 
 
+class _GoneBack(Listener):
+    def __init__(self):
+        self.shapes = []
+
+    def backward_step(self, function, output_gradients, input_gradients):
+        self.shapes += [
+            (None if gx is None else gx.shape, x.shape)
+            for x, gx in zip(function.inputs, input_gradients, strict=True)
+        ]
+
+
+@every_case
+def test_gradients_have_the_shapes_of_their_inputs_also_where_the_pass_does_not_look(function, arrays):
+    with listening(_GoneBack()) as heard:
+        _values_and_gradients(function, arrays)
+    assert heard.shapes
+    assert all(gradient is None or gradient == shape for gradient, shape in heard.shapes)
+
+
+def test_a_backward_of_its_own_is_looked_at_again():
+    class Wrong(toolkit.Square):
+        __slots__ = ()
+
+        def backward(self, gy):
+            return gy[:1]
+
+    assert toolkit.Square.keeps_shapes and not Wrong.keeps_shapes
+    with pytest.raises(ValueError, match=r"a gradient of shape \(1,\)"):
+        Wrong()(Variable(np.ones(2))).backward()
+
+
 @every_case
 def test_float32_stays_float32(function, arrays):
     results = _values_and_gradients(function, [array.astype(np.float32) for array in arrays])

@@ -15,6 +15,7 @@ class Add(Function):
     """``x0 + x1`` (step 11)."""
 
     __slots__ = ()
+    keeps_shapes = True
     needs_inputs = False
 
     def forward(self, x0: Array, x1: Array) -> Array:
@@ -30,6 +31,7 @@ class Sub(Function):
     """``x0 - x1``."""
 
     __slots__ = ()
+    keeps_shapes = True
     needs_inputs = False
 
     def forward(self, x0: Array, x1: Array) -> Array:
@@ -46,6 +48,7 @@ class Mul(Function):
     """``x0 * x1``."""
 
     __slots__ = ()
+    keeps_shapes = True
 
     def forward(self, x0: Array, x1: Array) -> Array:
         """Multiply elementwise."""
@@ -61,6 +64,7 @@ class Div(Function):
     """``x0 / x1``."""
 
     __slots__ = ()
+    keeps_shapes = True
 
     def forward(self, x0: Array, x1: Array) -> Array:
         """Divide elementwise."""
@@ -77,6 +81,7 @@ class Neg(Function):
     """``-x``."""
 
     __slots__ = ()
+    keeps_shapes = True
     needs_inputs = False
 
     def forward(self, x: Array) -> Array:
@@ -116,40 +121,42 @@ class Pow(Function):
 
 def _to_inputs(function: Function, gx0: Any, gx1: Any) -> tuple[Any, Any]:
     x0, x1 = function.inputs
-    shape0, shape1 = x0.shape, x1.shape
-    if shape0 == shape1 and x0.dtype == x1.dtype:
-        # Nothing was broadcast or promoted.
-        return gx0, gx1
-    return reduce_to(gx0, shape0, x0.dtype), reduce_to(gx1, shape1, x1.dtype)
+    if type(x0) is Variable is type(x1):
+        # Their data are there, and asked directly.
+        data0, data1 = x0.data, x1.data
+        if data0.shape == data1.shape and data0.dtype is data1.dtype:
+            # Nothing was broadcast or promoted.
+            return gx0, gx1
+    return reduce_to(gx0, x0.shape, x0.dtype), reduce_to(gx1, x1.shape, x1.dtype)
 
 
 def add(x0: Operand, x1: Operand) -> Variable:
     """Return ``x0 + x1``; shapes broadcast, dtypes promote."""
-    y: Variable = Add()(x0, x1)
+    y: Variable = Add().apply(x0, x1)
     return y
 
 
 def sub(x0: Operand, x1: Operand) -> Variable:
     """Return ``x0 - x1``; shapes broadcast, dtypes promote."""
-    y: Variable = Sub()(x0, x1)
+    y: Variable = Sub().apply(x0, x1)
     return y
 
 
 def mul(x0: Operand, x1: Operand) -> Variable:
     """Return ``x0 * x1``; shapes broadcast, dtypes promote."""
-    y: Variable = Mul()(x0, x1)
+    y: Variable = Mul().apply(x0, x1)
     return y
 
 
 def div(x0: Operand, x1: Operand) -> Variable:
     """Return ``x0 / x1``; shapes broadcast, dtypes promote."""
-    y: Variable = Div()(x0, x1)
+    y: Variable = Div().apply(x0, x1)
     return y
 
 
 def neg(x: Operand) -> Variable:
     """Return ``-x``."""
-    y: Variable = Neg()(x)
+    y: Variable = Neg().apply(x)
     return y
 
 
@@ -161,7 +168,7 @@ def pow(x: Operand, exponent: float) -> Variable:
     TypeError
         When `exponent` is a variable or an array.
     """
-    y: Variable = Pow(exponent)(x)
+    y: Variable = Pow(exponent).apply(x)
     return y
 
 

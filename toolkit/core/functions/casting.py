@@ -31,7 +31,7 @@ class AsType(Function):
 
 def astype(x: Operand, dtype: npt.DTypeLike) -> Variable:
     """Return `x` in `dtype`, in memory of its own; the gradient comes back in the dtype of `x`."""
-    y: Variable = AsType(dtype)(x)
+    y: Variable = AsType(dtype).apply(x)
     return y
 
 

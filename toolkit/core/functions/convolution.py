@@ -102,7 +102,7 @@ def im2col(x: Operand, size: tuple[int, int], stride: int = 1, padding: int = 0)
     ValueError
         No window fits, or a size is not positive.
     """
-    y: Variable = Im2Col(size, stride, padding)(x)
+    y: Variable = Im2Col(size, stride, padding).apply(x)
     return y
 
 
@@ -110,7 +110,7 @@ def col2im(
     x: Operand, shape: tuple[int, ...], size: tuple[int, int], stride: int = 1, padding: int = 0
 ) -> Variable:
     """Return images of `shape`, every pixel the sum of its copies in `x`: the way back of `im2col`."""
-    y: Variable = Col2Im(shape, size, stride, padding)(x)
+    y: Variable = Col2Im(shape, size, stride, padding).apply(x)
     return y
 
 

@@ -57,5 +57,5 @@ def dropout(x: Operand, rate: float, rng: "np.random.Generator") -> Variable:
     ValueError
         The rate is not a probability below 1.
     """
-    y: Variable = Dropout(rate, rng)(x)
+    y: Variable = Dropout(rate, rng).apply(x)
     return y

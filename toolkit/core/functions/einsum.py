@@ -65,5 +65,5 @@ def einsum(subscripts: str, *xs: Operand) -> Variable:
     ValueError
         The subscripts are others, or do not fit the operands.
     """
-    y: Variable = Einsum(subscripts)(*xs)
+    y: Variable = Einsum(subscripts).apply(*xs)
     return y

@@ -28,6 +28,7 @@ class Square(Function):
     """``x ** 2`` (step 13.3)."""
 
     __slots__ = ()
+    keeps_shapes = True
 
     def forward(self, x: Array) -> Array:
         """Square elementwise."""
@@ -35,13 +36,16 @@ class Square(Function):
 
     def backward(self, gy: Any) -> Any:
         """Return ``2 * x * gy``."""
-        return 2 * self.input_like(gy) * gy
+        x = self.input_like(gy)
+        # The same bits as 2 * x, in a third less time: numpy makes an array of the 2 at every call.
+        return (x + x) * gy
 
 
 class Exp(Function):
     """``e ** x``."""
 
     __slots__ = ()
+    keeps_shapes = True
     needs_inputs = False
     needs_output = True
 
@@ -59,6 +63,7 @@ class Log(Function):
     """The natural logarithm of ``x``."""
 
     __slots__ = ()
+    keeps_shapes = True
 
     def forward(self, x: Array) -> Array:
         """Take the logarithm elementwise."""
@@ -74,6 +79,7 @@ class Tanh(Function):
     """The hyperbolic tangent of ``x``."""
 
     __slots__ = ()
+    keeps_shapes = True
     needs_inputs = False
     needs_output = True
 
@@ -112,6 +118,7 @@ class Sigmoid(Function):
     """``1 / (1 + e**-x)``."""
 
     __slots__ = ()
+    keeps_shapes = True
 
     def forward(self, x: Array) -> Array:
         """Squash elementwise, exact in both tails: ``e**-|x|`` never overflows, as ``e**-x`` does."""
@@ -129,35 +136,35 @@ class Sigmoid(Function):
 
 def square(x: Operand) -> Variable:
     """Return ``x ** 2``."""
-    y: Variable = Square()(x)
+    y: Variable = Square().apply(x)
     return y
 
 
 def exp(x: Operand) -> Variable:
     """Return ``e ** x``."""
-    y: Variable = Exp()(x)
+    y: Variable = Exp().apply(x)
     return y
 
 
 def log(x: Operand) -> Variable:
     """Return the natural logarithm of `x`; numpy warns of elements that are not positive."""
-    y: Variable = Log()(x)
+    y: Variable = Log().apply(x)
     return y
 
 
 def tanh(x: Operand) -> Variable:
     """Return the hyperbolic tangent of `x`."""
-    y: Variable = Tanh()(x)
+    y: Variable = Tanh().apply(x)
     return y
 
 
 def relu(x: Operand) -> Variable:
     """Return ``max(x, 0)``, whose gradient at 0 is 0."""
-    y: Variable = ReLU()(x)
+    y: Variable = ReLU().apply(x)
     return y
 
 
 def sigmoid(x: Operand) -> Variable:
     """Return ``1 / (1 + e**-x)``, without overflow for any `x`."""
-    y: Variable = Sigmoid()(x)
+    y: Variable = Sigmoid().apply(x)
     return y

@@ -63,13 +63,13 @@ def max(x: Operand, axis: _Axis = None, keepdims: bool = False) -> Variable:
     ValueError
         There is nothing to choose from, or an axis comes twice or (``numpy.exceptions.AxisError``) is not there.
     """
-    y: Variable = Max(axis, keepdims)(x)
+    y: Variable = Max(axis, keepdims).apply(x)
     return y
 
 
 def min(x: Operand, axis: _Axis = None, keepdims: bool = False) -> Variable:
     """Return the smallest element of `x` over `axis`; as `max` otherwise."""
-    y: Variable = Min(axis, keepdims)(x)
+    y: Variable = Min(axis, keepdims).apply(x)
     return y
 
 

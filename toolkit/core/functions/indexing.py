@@ -87,13 +87,13 @@ def get_item(x: Operand, index: Any) -> Variable:
     IndexError
         The index does not fit.
     """
-    y: Variable = GetItem(_plain(index))(x)
+    y: Variable = GetItem(_plain(index)).apply(x)
     return y
 
 
 def scatter_add(x: Operand, index: Any, shape: tuple[int, ...]) -> Variable:
     """Return zeros of `shape` to which `x` was added at `index`: the way back of `get_item`."""
-    y: Variable = ScatterAdd(_plain(index), shape)(x)
+    y: Variable = ScatterAdd(_plain(index), shape).apply(x)
     return y
 
 

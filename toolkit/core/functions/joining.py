@@ -78,7 +78,7 @@ def concatenate(xs: Sequence[Operand], axis: int = 0) -> Variable:
     ValueError
         The shapes do not fit, there is nothing to join, or there is no such axis.
     """
-    y: Variable = Concatenate(axis)(*xs)
+    y: Variable = Concatenate(axis).apply(*xs)
     return y
 
 
@@ -126,5 +126,5 @@ def split(x: Operand, parts: int | Sequence[int], axis: int = 0) -> tuple[Variab
         ends = [*parts, size]
         if any(start > end for start, end in zip([0, *ends], ends, strict=False)):
             raise ValueError(f"the positions to cut at must rise from 0 to {size}, not {list(parts)}")
-    ys = Split(ends, axis)(variable)
+    ys = Split(ends, axis).apply(variable)
     return ys if isinstance(ys, tuple) else (ys,)

@@ -57,7 +57,7 @@ def cross_entropy(x: Operand, classes: Operand) -> Variable:
     IndexError
         A class is not among the columns of `x`.
     """
-    y: Variable = CrossEntropy()(x, classes)
+    y: Variable = CrossEntropy().apply(x, classes)
     return y
 
 

@@ -16,6 +16,7 @@ class MatMul(Function):
     """``x0 @ x1``."""
 
     __slots__ = ()
+    keeps_shapes = True
 
     def forward(self, x0: Array, x1: Array) -> Array:
         """Multiply as ``numpy.matmul`` does."""
@@ -28,6 +29,10 @@ class MatMul(Function):
         The product that an operand without a gradient would take, such as the data of a first layer, is left out.
         """
         x0, x1 = self.input_like(gy, 0), self.input_like(gy, 1)
+        if x0.ndim == x1.ndim == 2:
+            # What most products are of.
+            gx0 = None if self.is_constant(0) else reduce_to(gy @ x1.T, x0.shape, x0.dtype)
+            return gx0, None if self.is_constant(1) else reduce_to(x0.T @ gy, x1.shape, x1.dtype)
         left, right = x0, x1
         # A vector is a matrix of one row on the left, of one column on the right; the product lacks it.
         if x1.ndim == 1:
@@ -80,7 +85,7 @@ def matmul(x0: Operand, x1: Operand) -> Variable:
     ValueError
         The shapes do not fit, or an operand is a scalar.
     """
-    y: Variable = MatMul()(x0, x1)
+    y: Variable = MatMul().apply(x0, x1)
     return y
 
 

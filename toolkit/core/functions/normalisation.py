@@ -49,7 +49,7 @@ def layer_norm(
     epsilon : float
         Added to the variance, so that a constant row becomes zeros.
     """
-    y: Variable = LayerNorm(epsilon)(x)
+    y: Variable = LayerNorm(epsilon).apply(x)
     if gain is not None:
         y = y * gain
     return y if bias is None else y + bias

@@ -86,7 +86,7 @@ def sum(x: Operand, axis: _Axis = None, keepdims: bool = False) -> Variable:
     ValueError
         An axis comes twice, or (``numpy.exceptions.AxisError``) is not there.
     """
-    y: Variable = Sum(axis, keepdims)(x)
+    y: Variable = Sum(axis, keepdims).apply(x)
     return y
 
 
@@ -98,7 +98,7 @@ def mean(x: Operand, axis: _Axis = None, keepdims: bool = False) -> Variable:
     ValueError
         There is nothing to average: `x` has no element along `axis`. Otherwise as `sum`.
     """
-    y: Variable = Mean(axis, keepdims)(x)
+    y: Variable = Mean(axis, keepdims).apply(x)
     return y
 
 

@@ -62,7 +62,7 @@ def where(condition: Operand, x0: Operand, x1: Operand) -> Variable:
     x0, x1 : Variable, numpy.ndarray or scalar
         Where an element is not chosen, its gradient is 0.
     """
-    y: Variable = Where()(condition, x0, x1)
+    y: Variable = Where().apply(condition, x0, x1)
     return y
 
 
@@ -81,5 +81,5 @@ def clip(x: Operand, lowest: float | None = None, highest: float | None = None) 
     ValueError
         There is no bound.
     """
-    y: Variable = Clip(lowest, highest)(x)
+    y: Variable = Clip(lowest, highest).apply(x)
     return y

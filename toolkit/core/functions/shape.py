@@ -121,7 +121,7 @@ def reshape(x: Operand, shape: _Shape) -> Variable:
     ValueError
         `shape` does not hold as many elements.
     """
-    y: Variable = Reshape(shape)(x)
+    y: Variable = Reshape(shape).apply(x)
     return y
 
 
@@ -145,7 +145,7 @@ def transpose(x: Operand, axes: tuple[int, ...] | None = None) -> Variable:
     ValueError
         `axes` does not name every axis once.
     """
-    y: Variable = Transpose(axes)(x)
+    y: Variable = Transpose(axes).apply(x)
     return y
 
 
@@ -169,7 +169,7 @@ def broadcast_to(x: Operand, shape: _Shape) -> Variable:
     ValueError
         `x` does not broadcast to `shape`.
     """
-    y: Variable = BroadcastTo(shape)(x)
+    y: Variable = BroadcastTo(shape).apply(x)
     return y
 
 
@@ -194,7 +194,7 @@ def sum_to(x: Operand, shape: _Shape) -> Variable:
     ValueError
         `shape` does not broadcast to the shape of `x`.
     """
-    y: Variable = SumTo(shape)(x)
+    y: Variable = SumTo(shape).apply(x)
     return y
 
 

@@ -71,11 +71,11 @@ def softmax(x: Operand, axis: int = -1) -> Variable:
     ValueError
         There is no such axis (``numpy.exceptions.AxisError``), or nothing along it.
     """
-    y: Variable = Softmax(axis)(x)
+    y: Variable = Softmax(axis).apply(x)
     return y
 
 
 def log_softmax(x: Operand, axis: int = -1) -> Variable:
     """Return the logarithm of `softmax`, exact also where that is 0; parameters as there."""
-    y: Variable = LogSoftmax(axis)(x)
+    y: Variable = LogSoftmax(axis).apply(x)
     return y
