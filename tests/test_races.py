@@ -9,8 +9,11 @@ import pytest
 
 HOUSE = Path(__file__).parents[1]
 sys.path.insert(0, str(HOUSE))
-names = ("_engines", "_racing.rounds", "_racing.training", "chain", "mlp_step", "rnn_step")
-_engines, rounds, training, chain, mlp_step, rnn_step = (
+names = (
+    *("_engines", "_racing.rounds", "_racing.training", "_racing.alone"),
+    *("chain", "mlp_step", "rnn_step", "large_chain"),
+)
+_engines, rounds, training, alone, chain, mlp_step, rnn_step, large_chain = (
     import_module(f"benchmarks.{name}") for name in names
 )
 sys.path.remove(str(HOUSE))
@@ -46,3 +49,20 @@ def test_actions_take_turns_inside_of_what_is_around_them():
     actions = {name: lambda name=name: told.append(name) for name in "ab"}
     times = rounds.race(actions, 3)
     assert set(told) == {"a", "b"} and times.ratio("a", "a").value == 1.0
+
+
+def test_engines_that_race_alone_compute_the_same_in_processes_of_their_own(monkeypatch):
+    monkeypatch.chdir(HOUSE)
+    names = [large_chain.FLOOR, large_chain.REUSED_FLOOR, "core", large_chain.REUSED]
+    times = alone.race_alone("benchmarks.large_chain", names, 5_000, 2)
+    assert all(times.ratio(name, large_chain.FLOOR).value > 0 for name in names)
+
+
+def test_one_that_computes_something_else_does_not_race_alone(tmp_path, monkeypatch):
+    (tmp_path / "two.py").write_text(
+        "def action(name, number):\n    return lambda: [number, 1.0 if name == 'b' else 0.0]\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.chdir(HOUSE)
+    with pytest.raises(AssertionError, match="b"):
+        alone.race_alone("two", ["a", "b"], 1, 2)
