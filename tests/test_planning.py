@@ -257,6 +257,16 @@ def test_a_level_whose_package_is_not_installed_is_skipped_and_told_of():
         plan(experiment, overrides={"links": ["b"]})
 
 
+def test_an_experiment_whose_package_is_not_installed_has_no_trials_and_says_why():
+    assert len(plan(declared(requires=["numpy"]))) == len(plan(declared()))
+    experiment = declared(requires=["numpy", "no_such_package_anywhere"])
+    assert list(plan(experiment)) == []
+    reason = "not installed here; the Python package no_such_package_anywhere brings it"
+    assert skipped_levels(experiment) == {"all trials": reason}
+    with pytest.raises(UsageError, match="has no factor 'm'"):
+        plan(experiment, overrides={"m": [1]})
+
+
 @pytest.mark.parametrize("place", ["factors", "constants"])
 def test_where_nothing_else_is_left_the_reason_is_told(without_jemalloc, place):
     levels = {

@@ -358,6 +358,20 @@ def test_several_interpreters_in_one_run_do_not_trip_over_each_other(go, experim
     assert (summary.finished_before, summary.failed) == (2, 0)
 
 
+def test_an_experiment_whose_package_is_missing_is_skipped_beside_one_that_runs(
+    go, experiment, results, tmp_path
+):
+    script = tmp_path / "learning.py"
+    script.write_text(experiment.script.read_text())
+    learning = replace(load_experiment(str(script)), requires=["no_such_package"])
+    reason = "not installed here; the Python package no_such_package brings it"
+    for planned, experiments in ((1, [learning, experiment]), (0, [learning])):
+        summary, _ = go(experiments=experiments)
+        assert (summary.planned, summary.failed) == (planned, 0)
+        assert summary.skipped == [f"learning, all trials: {reason}"]
+    assert [row.experiment for row in read_store(results).rows] == ["counted"]
+
+
 def test_a_level_that_this_machine_lacks_is_skipped_told_of_and_recorded(
     go, experiment, results, monkeypatch
 ):

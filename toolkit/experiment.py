@@ -47,8 +47,11 @@ class Experiment:
         What the profiles "smoke", "default" and "full" change: levels of factors, constants, "measures" or
         "replicates".
     needs : mapping of str to str
-        The package that a level cannot do without, by "factor=level", where the import is called as the package is.
-        A level whose package is not installed is skipped, and the run and the report name the package.
+        The package that a level cannot do without, by "factor=level". A level whose package is not installed is
+        skipped, and the run and the report name the package.
+    requires : sequence of str
+        The packages that no trial can do without. Where one is not installed the experiment is skipped, and the run
+        names the package.
     where : callable, optional
         ``where(cell)`` is false for a cell to leave out; `cell` maps factors and constants to levels, and
         "measure" to the measure in question: a cell may be left out of some and not of others.
@@ -80,6 +83,7 @@ class Experiment:
     )
     profiles: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     needs: Mapping[str, str] = field(default_factory=dict)
+    requires: Sequence[str] = ()
     where: Callable[[Mapping[str, Level]], bool] | None = None
     predict: "Callable[[Mapping[str, Level], Mapping[str, Level]], Prediction | None] | None" = None
     figures: "Callable[[Results], Iterable[Figure]] | None" = None
@@ -109,6 +113,8 @@ class Experiment:
                 f"memory_limit_bytes is a whole number from {LEAST_MEMORY_BYTES:,} on, and not "
                 f"{self.memory_limit_bytes!r}"
             )
+        if isinstance(self.requires, str):
+            raise ValueError(f"requires is a list of packages, as in [{self.requires!r}]")
         check_repeats(self.measures, self.replicates)
 
     @property

@@ -7,6 +7,8 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cache
+from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -123,8 +125,9 @@ def plan(
 ) -> "Grid":
     """Return the trials of every cell in every measure, replicate by replicate, to be iterated over at will.
 
-    Cells with a level that this machine cannot run are left out: `skipped_levels` tells of them. However many
-    trials there are, they take no memory before they are asked for.
+    Cells with a level that this machine cannot run are left out, and all of them where it lacks a package that no
+    trial can do without: `skipped_levels` tells of them. However many trials there are, they take no memory before
+    they are asked for.
 
     Parameters
     ----------
@@ -149,7 +152,7 @@ def plan(
     design = _design(experiment, profile, overrides or {})
     _check(experiment, design)
     grid = Grid(experiment, design, code_digest(experiment), replicates)
-    if not grid:
+    if not grid and not _lacking(experiment):
         why = "; ".join(f"{level}: {reason}" for level, reason in _skipped(experiment, design).items())
         raise UsageError(f"{experiment.name}: no cell is left with these levels{why and f' ({why})'}")
     return grid
@@ -160,8 +163,11 @@ def skipped_levels(
     profile: str = "default",
     overrides: Mapping[str, Sequence[Level]] | None = None,
 ) -> dict[str, str]:
-    """Return the levels of a plan that this machine cannot run, as "factor=level", each with the reason."""
-    return _skipped(experiment, _design(experiment, profile, overrides or {}))
+    """Return the levels of a plan that this machine cannot run, as "factor=level", each with the reason.
+
+    Where no trial of the experiment can run that is told instead, as "all trials".
+    """
+    return _lacking(experiment) or _skipped(experiment, _design(experiment, profile, overrides or {}))
 
 
 @dataclass(frozen=True)
@@ -176,6 +182,8 @@ class _Design:
 
     def cells(self, experiment: Experiment) -> Iterable[tuple[dict[str, Level], Measure]]:
         """Yield each cell with each measure that is wanted of it."""
+        if _lacking(experiment):
+            return
         skipped = _skipped(experiment, self)
         for levels in itertools.product(*self.factors.values()):
             cell = dict(zip(self.factors, levels, strict=True))
@@ -260,10 +268,25 @@ def _skipped(experiment: Experiment, design: _Design) -> dict[str, str]:
     }
     asked = [f"{name}={level}" for name, levels in design.factors.items() for level in levels]
     for level in asked:
-        package = experiment.needs.get(level)
-        if package and find_spec(package) is None:
-            reasons[level] = f"not installed here; the Python package {package} brings it"
+        if package := experiment.needs.get(level):
+            reasons[level] = _obstacle_to_package(package)
     return {level: reason for level, reason in reasons.items() if reason}
+
+
+def _lacking(experiment: Experiment) -> dict[str, str]:
+    """Return why no trial of the experiment can run, if so."""
+    obstacle = next(filter(None, map(_obstacle_to_package, experiment.requires)), "")
+    return {"all trials": obstacle} if obstacle else {}
+
+
+@cache
+def _obstacle_to_package(package: str) -> str:
+    """Return why what a package brings is not here, and what would change that; nothing where it is installed."""
+    try:
+        distribution(package)
+    except PackageNotFoundError:
+        return f"not installed here; the Python package {package} brings it"
+    return ""
 
 
 def _design(experiment: Experiment, profile: str, overrides: Mapping[str, Sequence[Level]]) -> _Design:
