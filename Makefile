@@ -59,7 +59,7 @@ LOCK = .venv/bin/python -m uv pip compile --quiet pyproject.toml --universal --f
   --generate-hashes --no-build --no-header --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade)
 
 lock: .venv/installed-dev ## Write both lock files from pyproject.toml (UPGRADE=1: with the newest releases)
-	$(LOCK) --extra build --output-file requirements.lock
+	$(LOCK) --extra build --extra data --output-file requirements.lock
 	$(LOCK) --extra dev --constraints requirements.lock --output-file requirements-dev.lock
 
 # Always the folder results: RESULTS may name one that holds other things as well.

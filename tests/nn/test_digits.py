@@ -1,0 +1,48 @@
+"""The digits of scikit-learn, read without it."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from toolkit.nn import digits as module
+from toolkit.nn.digits import PACKAGE, digits
+
+needs_digits = pytest.mark.skipif(
+    module.find_spec("sklearn") is None, reason=f"the package {PACKAGE} is not installed"
+)
+
+
+@needs_digits
+def test_every_image_has_its_class():
+    images, classes = digits()
+    assert images.shape == (1797, 64) and images.dtype == np.float64
+    assert (images.min(), images.max()) == (0, 1)
+    assert (images * 16 % 1 == 0).all()
+    # What the package's own description tells: about 180 of each.
+    assert np.bincount(classes).tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
+
+
+@needs_digits
+def test_they_are_those_that_the_package_loads():
+    from sklearn.datasets import load_digits
+
+    images, classes = digits()
+    theirs = load_digits()
+    assert (images * 16 == theirs.data).all()
+    assert (classes == theirs.target).all()
+
+
+@needs_digits
+def test_nothing_of_the_package_is_imported():
+    program = "import sys; from toolkit.nn.digits import digits; digits(); sys.exit('sklearn' in sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_without_the_package_its_name_is_told(monkeypatch):
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    with pytest.raises(
+        ModuleNotFoundError, match="come with the package scikit-learn, which is not installed"
+    ):
+        digits()

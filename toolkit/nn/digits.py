@@ -1,0 +1,39 @@
+"""Handwritten digits to train on: those that ship with scikit-learn, of which nothing is imported."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["PACKAGE", "digits"]
+
+#: What brings them.
+PACKAGE = "scikit-learn"
+#: Pixels tell how many of the 16 dots of a square of 4 x 4 are inked.
+_INKED = 16
+
+
+def digits() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """Return images of digits and which digit each one is.
+
+    Source: Alpaydin and Kaynak 1998, Optical Recognition of Handwritten Digits, the test set, in UCI's Machine
+    Learning Repository.
+
+    Returns
+    -------
+    images : numpy.ndarray of float64
+        Shape (1797, 64), 8 x 8 pixels each from 0 to 1.
+    classes : numpy.ndarray of int64
+        Shape (1797,), from 0 to 9.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        scikit-learn is not installed.
+    """
+    package = find_spec("sklearn")
+    if package is None or package.origin is None:
+        raise ModuleNotFoundError(f"the digits come with the package {PACKAGE}, which is not installed")
+    table = np.loadtxt(Path(package.origin).parent / "datasets/data/digits.csv.gz", delimiter=",")
+    return table[:, :-1] / _INKED, table[:, -1].astype(np.int64)
