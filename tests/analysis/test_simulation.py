@@ -184,7 +184,32 @@ def two_passes():
     return x
 
 
+def truncated():
+    w, h = leaf(), leaf()
+    total = None
+    for step in range(9):
+        h = tanh(w * h)
+        total = h.sum() if total is None else total + h.sum()
+        if step % 3 == 2:
+            total.backward()
+            total = None
+            h.unchain()
+    return w, h
+
+
+def evaluated():
+    w = leaf()
+    for _ in range(2):
+        y = square(tanh(w)).sum()
+        y.backward()
+        with no_grad():
+            unseen = square(exp(w) + w)
+    return w, y, unseen
+
+
 WORKLOADS = (
+    truncated,
+    evaluated,
     activations,
     masks,
     no_names_held,

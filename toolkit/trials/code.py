@@ -23,6 +23,8 @@ _RUN_IN_TRIALS = (
     "trials/*.py",
     "analysis/predictions.py",
     "analysis/collection.py",
+    "analysis/rehearsal.py",
+    "analysis/simulation.py",
 )
 
 #: Of these what says where and when trials run, and how often again: nothing that a figure passes through knows it.

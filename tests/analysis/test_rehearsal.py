@@ -1,0 +1,65 @@
+"""A rehearsed prediction is what numpy allocates; where no simulation tells, there is none."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from toolkit import Variable, square, using_config
+from toolkit.analysis.rehearsal import rehearsed
+from toolkit.probes import Position
+from toolkit.probes.traced import tracing_arrays
+from toolkit.trials.running import RunningTrial
+
+S = 320_000
+
+
+def workload(trial, *, k):
+    for _ in trial.steps(3):
+        x = y = Variable(trial.rng.standard_normal(S // 8))
+        for _ in range(k):
+            y = square(y)
+        y.backward()
+    return x, y
+
+
+def measured(toggles, k):
+    trial = RunningTrial(0, Position(), lambda: None, lambda *_: None)
+    with using_config(**toggles), tracing_arrays():
+        result = workload(trial, k=k)
+        end, peak = tracemalloc.get_traced_memory()
+        del result
+    return peak, end
+
+
+@pytest.mark.parametrize(
+    "toggles",
+    [{}, {"retain_grad": True}, {"retain_graph": False}, {"saves": "needed"}, {"storage": "float32"}],
+    ids=str,
+)
+def test_the_prediction_of_a_cell_is_what_is_allocated(toggles):
+    predicted = rehearsed(workload, {**toggles, "k": 5, "gc": "default"}, S)
+    peak, end = measured(toggles, 5)
+    assert abs(predicted.peak_bytes("traced") - peak) <= 16
+    assert predicted.end_bytes("traced") == end
+    assert predicted.exact
+
+
+@pytest.mark.parametrize(
+    "toggles",
+    [{"references": "strong"}, {"buffers": "reused"}, {"traversal": "lifo"}, {"enable_backprop": False}],
+    ids=str,
+)
+def test_what_no_simulation_tells_is_not_predicted(toggles):
+    assert rehearsed(workload, {**toggles, "k": 2}, S) is None
+
+
+def test_what_the_workload_draws_is_what_it_draws_in_a_trial():
+    drawn = []
+
+    def drawing(trial):
+        drawn.append(trial.rng.integers(1 << 60))
+        return Variable(np.ones(S // 8))
+
+    rehearsed(drawing, {}, S, seed=7)
+    assert drawn == [np.random.default_rng(7).integers(1 << 60)]
