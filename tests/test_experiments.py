@@ -1,6 +1,7 @@
 """Every script of the folder: its smoke profile runs, by command and by itself, and shows what the book says."""
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 import toolkit
 from toolkit.analysis.predictions import page_rounded
 from toolkit.analysis.results import Results
-from toolkit.planning import PROFILES, experiment_scripts, load_experiment, plan
+from toolkit.planning import PROFILES, experiment_scripts, load_experiment, plan, skipped_levels
 from toolkit.probes.resident import HIGH_WATER_ERROR_BYTES
 from toolkit.report import Finding
 from toolkit.report.units import text
@@ -25,6 +26,14 @@ PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 S = 800_000
 
 each_script = pytest.mark.parametrize("name", SCRIPTS)
+
+
+@pytest.fixture(autouse=True)
+def lacking(request):
+    """Skip what is asked of a script for which a package is missing here."""
+    name = getattr(request.node, "callspec", None) and request.node.callspec.params.get("name")
+    if name and (reason := skipped_levels(load_experiment(name)).get("all trials")):
+        pytest.skip(f"{name}: {reason}")
 
 
 def command(*words, cwd):
@@ -223,6 +232,51 @@ def check_observer_effect(cell):
         assert abs(higher) <= S + HIGH_WATER_ERROR_BYTES
 
 
+def check_mlp(cell):
+    peaks = {
+        (row.factors["saves"], row.factors["retain_graph"]): row.metrics["peak_traced_bytes"]
+        for row in cell.rows
+    }
+    assert peaks["needed", False] < peaks["needed", True] < peaks["inputs", True]
+    assert peaks["needed", False] < peaks["inputs", False] < peaks["inputs", True]
+    check_training(cell.rows, wrong_at_most=40)
+
+
+def check_cnn(cell):
+    peaks = {
+        (row.factors["checkpoints"], row.factors["retain_graph"]): row.metrics["peak_traced_bytes"]
+        for row in cell.rows
+    }
+    assert peaks[True, False] < peaks[False, False] < peaks[False, True]
+    check_training(cell.rows, wrong_at_most=60)
+
+
+def check_training(rows, wrong_at_most):
+    assert len(rows) == 4
+    assert len({row.metrics["weights_checksum"] for row in rows}) == 1
+    for row in rows:
+        assert row.metrics["wrong_count"] <= wrong_at_most
+        for moment in ("peak", "end"):
+            # Of checkpoints there is no prediction.
+            predicted = row.metrics.get(f"predicted_{moment}_bytes", row.metrics[f"{moment}_traced_bytes"])
+            assert row.metrics[f"{moment}_traced_bytes"] == predicted
+
+
+def check_rnn(cell):
+    def of(metric, truncation, length):
+        return cell("traced", metric, truncation=truncation, length=length)
+
+    assert of("weights_checksum", "none", 8) == of("weights_checksum", "every 8", 8)
+    assert of("weights_checksum", "none", 16) != of("weights_checksum", "every 8", 16)
+    state = 8 * 64 * 64
+    steps = (of("peak_traced_bytes", "none", 16) - of("peak_traced_bytes", "none", 8)) / 8
+    assert steps > 4 * state
+    assert of("peak_traced_bytes", "every 8", 16) - of("peak_traced_bytes", "every 8", 8) < state
+    for row in cell.rows:
+        # Without memory nobody comes below the first.
+        assert row.metrics["loss_value"] < math.sin(0.5) ** 2 / 4
+
+
 def check_import(cell):
     # How long it takes is a figure of the report: a busy machine fails no test.
     for row in cell.rows:
@@ -289,12 +343,15 @@ CHECKS = {
     "observer_effect": check_observer_effect,
     "prediction_any_graph": check_prediction_any_graph,
     "probe_calibration": check_probe_calibration,
+    "rnn_bptt": check_rnn,
     "step15_backward_order": check_backward_order,
     "step17_reference_counting": check_reference_counting,
     "step17_weak_references": check_weak_references,
     "step18_no_grad": check_no_grad,
     "step18_retain_grad": check_retain_grad,
     "toolkit_import": check_import,
+    "training_cnn": check_cnn,
+    "training_mlp": check_mlp,
 }
 
 

@@ -116,8 +116,10 @@ def estimated(make):
             results, "peak_rss_bytes", "resident", "{more}, {less}, {ratio}.", more={"k": 2}, less={"k": 1}
         ),
         lambda results: claims.agreement(results, ["peak_rss_bytes"], "resident", "peak"),
+        lambda results: claims.alike(results, "peak_rss_bytes", "resident", "peak"),
+        lambda results: claims.at_most_anywhere(results, "peak_rss_bytes", "resident", "peak", 10**9),
     ],
-    ids=["in_arrays", "at_most", "spread", "times_as_much", "agreement"],
+    ids=["in_arrays", "at_most", "spread", "times_as_much", "agreement", "alike", "at_most_anywhere"],
 )
 def test_a_finding_that_rests_on_estimates_says_so_and_confirms_nothing(estimated, claim):
     made = claim(estimated)
@@ -228,3 +230,29 @@ def test_what_was_not_measured_keeps_its_capitals(make):
     made = claims.times_as_much(make(), "peak_rss_bytes", "resident", "", more={}, less={})
     assert made.sentence.startswith("Peak RSS of ")
     assert made.sentence.endswith("not measured in both cells.")
+
+
+@pytest.mark.parametrize(
+    ("last", "status", "measured"),
+    [(7, "confirmed", "1 in 3 cells"), (8, "deviates", "2 in 3 cells")],
+)
+def test_what_is_alike_in_every_cell_has_one_value(make, last, status, measured):
+    results = make(*((k, {"sum_value": value}) for k, value in ((1, 7), (2, 7), (3, last))))
+    made = claims.alike(results, "sum_value", "resident", "sums")
+    assert (made.status, made.measured, made.expected) == (status, measured, "one sum value")
+    some = claims.alike(results, "sum_value", "resident", "sums", {"k": [1, 2]})
+    assert (some.status, some.measured) == ("confirmed", "1 in 2 cells")
+
+
+def test_replicates_of_one_cell_are_not_alike_to_any_other(make):
+    results = make((1, {"sum_value": 7}, {"sum_value": 7}))
+    made = claims.alike(results, "sum_value", "resident", "sums")
+    assert (made.status, made.measured) == ("observed", "not measured")
+
+
+@pytest.mark.parametrize(("limit", "status"), [(9, "confirmed"), (8, "deviates")])
+def test_a_limit_for_every_cell_is_judged_by_the_highest_reading(make, limit, status):
+    results = make((1, {"wrong_count": 2}, {"wrong_count": 9}), (2, {"wrong_count": 3}))
+    made = claims.at_most_anywhere(results, "wrong_count", "resident", "wrong", limit)
+    assert (made.status, made.measured) == (status, "9 or less in 2 cells")
+    assert claims.at_most_anywhere(results, "other_count", "resident", "wrong", 1).status == "observed"

@@ -17,7 +17,9 @@ from toolkit.trials import Level
 
 __all__ = [
     "agreement",
+    "alike",
     "at_most",
+    "at_most_anywhere",
     "everywhere",
     "in_arrays",
     "memory_agreement",
@@ -163,6 +165,32 @@ def at_most(results: Results, metric: str, measure: str, what: str, limit: float
     return _labelled(made, results.cells(metric, measure, (), levels))
 
 
+def at_most_anywhere(
+    results: Results,
+    metric: str,
+    measure: str,
+    what: str,
+    limit: float,
+    where: Mapping[str, Level | Sequence[Level]] | None = None,
+) -> Finding:
+    """Say whether a metric is at most `limit`, in its own unit, in every trial that has these levels."""
+    unit = unit_of(metric)
+    trials = [trial for trial in results.trials(measure, where) if metric in trial.metrics]
+    if not trials:
+        return _absent(what, f"at most {text(limit, unit)}")
+    cells = results.cells(metric, measure, None, where)
+    most = max(trial.metrics[metric] for trial in trials)
+    measured = f"{text(most, unit)} or less in {len(cells)} cells"
+    made = Finding(
+        sentence=f"{what}: {measured}; expected at most {text(limit, unit)}.",
+        status="confirmed" if most <= limit else "deviates",
+        figure=what,
+        expected=f"at most {text(limit, unit)}",
+        measured=measured,
+    )
+    return _labelled(made, cells)
+
+
 def same(results: Results, metrics: Mapping[str, float], measure: str, what: str, **levels: Level) -> Finding:
     """Say whether metrics of one cell have exactly these values in every replicate."""
     expected = ", ".join(f"{words_of(metric)} = {number(value, 0)}" for metric, value in metrics.items())
@@ -182,6 +210,41 @@ def same(results: Results, metrics: Mapping[str, float], measure: str, what: str
         measured=measured,
     )
     return _flagged(made, results.observed.changing(measure))
+
+
+def alike(
+    results: Results,
+    metric: str,
+    measure: str,
+    what: str,
+    where: Mapping[str, Level | Sequence[Level]] | None = None,
+) -> Finding:
+    """Say whether a metric is exactly the same in every trial that has these levels, whatever their other levels.
+
+    Parameters
+    ----------
+    results : Results
+    metric, measure : str
+    what : str
+        The figure in question, in words.
+    where : optional
+        As in `Results.cells`.
+    """
+    expected = f"one {words_of(metric)}"
+    trials = [trial for trial in results.trials(measure, where) if metric in trial.metrics]
+    cells = results.cells(metric, measure, None, where)
+    if len(cells) < 2:
+        return _absent(what, f"{expected} in every cell")
+    found = len({trial.metrics[metric] for trial in trials})
+    measured = f"{found} in {len(cells)} cells"
+    made = Finding(
+        sentence=f"{what}: {words_of(metric)}, {measured}; expected {expected}.",
+        status="confirmed" if found == 1 else "deviates",
+        figure=what,
+        expected=expected,
+        measured=measured,
+    )
+    return _labelled(made, cells)
 
 
 def agreement(

@@ -1,0 +1,233 @@
+"""Which setting gets back the memory that convolutions take in training, and does the network learn the same?
+
+Two convolutions with pooling learn the handwritten digits that ship with scikit-learn. A convolution is one
+product of its filters with the matrix of all windows (im2col), in which every pixel stands nine times: that matrix
+is what a plain graph keeps. A checkpoint keeps what goes into a convolution and makes the matrix again when the
+gradient needs it. None of the settings changes the arithmetic, so that the trained weights must be those of the
+plain way to the last bit. The last 297 digits, which it never sees in training, tell what it has learned. S is the
+images that the first convolution makes of a batch.
+"""
+
+import zlib
+from functools import partial
+from itertools import product
+
+import numpy as np
+
+from toolkit import Experiment, Variable, checkpoint, cross_entropy, max_pool2d, no_grad, relu
+from toolkit.nn import Layer
+from toolkit.nn.adam import Adam
+from toolkit.nn.convolution import Convolution
+from toolkit.nn.digits import PACKAGE, digits
+from toolkit.nn.linear import Linear
+
+#: How many images the convolutions make of one.
+FIRST, SECOND = 8, 16
+#: How many of the 1797 digits are kept for the test, and how many of these may be told wrongly.
+TESTED, WRONG_AT_MOST = 297, 60
+#: How many are told at a time.
+AT_A_TIME = 33
+PLAIN = {"saves": "inputs", "retain_graph": True, "checkpoints": False}
+
+
+class Network(Layer):
+    def __init__(self, rng, checkpoints):
+        self.convolutions = [
+            Convolution(1, FIRST, 3, rng, padding=1),
+            Convolution(FIRST, SECOND, 3, rng, padding=1),
+        ]
+        self.last = Linear(SECOND * 2 * 2, 10, rng)
+        self.run = checkpoint if checkpoints else lambda compute, x: compute(x)
+
+    def __call__(self, x):
+        for convolution in self.convolutions:
+            x = self.run(partial(pooled, convolution), x)
+        return self.last(x.reshape(len(x), -1))
+
+
+def pooled(convolution, x):
+    return max_pool2d(relu(convolution(x)), 2)
+
+
+def workload(trial, *, checkpoints, steps, batch):
+    images, classes = digits()
+    images = images.reshape(-1, 1, 8, 8)
+    order = trial.rng.permutation(len(images) - TESTED)
+    network = Network(trial.rng, checkpoints)
+    optimiser = Adam(network.parameters(), rate=0.01)
+    for step in trial.steps(steps):
+        chosen = order[np.arange(step * batch, (step + 1) * batch) % len(order)]
+        loss = cross_entropy(network(Variable(images[chosen])), classes[chosen])
+        optimiser.cleargrads()
+        loss.backward()
+        optimiser.step()
+    trial.record(
+        wrong_count=wrong_of(network, images[-TESTED:], classes[-TESTED:]),
+        loss_value=float(loss.data),
+        weights_checksum=checksum(network),
+    )
+    return list(network.parameters())
+
+
+def wrong_of(network, images, classes):
+    """Return how many images the network takes for another digit, some at a time: the peak is that of training."""
+    wrong = 0
+    with no_grad():
+        for start in range(0, len(images), AT_A_TIME):
+            some = slice(start, start + AT_A_TIME)
+            wrong += int((network(Variable(images[some])).data.argmax(axis=1) != classes[some]).sum())
+    return wrong
+
+
+def checksum(network):
+    """Return the CRC-32 of the parameters: two trainings that differ in one bit have two of them."""
+    found = 0
+    for parameter in network.parameters():
+        found = zlib.crc32(parameter.data.tobytes(), found)
+    return found
+
+
+def wanted(cell):
+    if cell["measure"] == "traced":
+        return True
+    # Times and roles are told of the ends: the plain way, and all that saves, with checkpoints and without.
+    return (cell["saves"] == "inputs") == cell["retain_graph"]
+
+
+def predict(cell, interpreter):
+    from toolkit.analysis.rehearsal import rehearsed
+
+    if cell["checkpoints"]:
+        return None  # their backward passes call functions again, which no recording can tell
+    # Every step from the third on is like it: there are means of gradients, and the graph of the step before.
+    return rehearsed(workload, {**cell, "steps": min(cell["steps"], 3)}, 8 * cell["batch"] * FIRST * 8 * 8)
+
+
+def figures(results):
+    from toolkit.report.charts.bars import bars
+    from toolkit.report.charts.roles import roles
+
+    largest = sizes(results)[0]
+    network = f"Batches of {largest['batch']}."
+    saves = results.level("saves", "needed")
+    yield bars(
+        results,
+        "peak_traced_bytes",
+        "traced",
+        by=["saves", "retain_graph"],
+        where={"checkpoints": results.level("checkpoints", False), **largest},
+        name="peak",
+        title="The peak of training, and what theory says of it",
+        caption=network,
+    )
+    yield bars(
+        results,
+        "peak_traced_bytes",
+        "traced",
+        by=["checkpoints", "retain_graph"],
+        where={"saves": saves, **largest},
+        name="checkpoints",
+        title="The peak with convolutions as checkpoints, and without",
+        caption=f"{network} saves={saves}. Of checkpoints the simulation says nothing.",
+    )
+    yield bars(
+        results,
+        "wall_seconds",
+        "timed",
+        by=["saves", "checkpoints"],
+        where=largest,
+        name="time",
+        title="What the same training takes",
+        caption=f"{network} With saves=needed the backward pass lets go of the graph as well.",
+    )
+    yield roles(
+        results,
+        by=list(PLAIN),
+        where=largest,
+        name="roles",
+        title="Of what the memory of training consists",
+        caption=f"{network} The matrices of windows are among the activations.",
+    )
+
+
+def findings(results):
+    from toolkit.report import claims
+
+    for size in sizes(results):
+        yield claims.times_as_much(
+            results,
+            "peak_traced_bytes",
+            "traced",
+            f"Training with batches of {size['batch']} peaks at {{more}} plainly, and at {{less}} with "
+            "convolutions as checkpoints, only what gradients need saved and the graph let go of: {ratio} as much.",
+            more=PLAIN,
+            less={"saves": "needed", "retain_graph": False, "checkpoints": True},
+            **size,
+        )
+        for what, one in (
+            ("all inputs saved, and only what gradients need", {"saves": "needed"}),
+            ("the graph kept, and let go of by the pass", {"retain_graph": False}),
+            ("no checkpoints, and convolutions as checkpoints", {"checkpoints": True}),
+        ):
+            yield claims.times_as_much(
+                results,
+                "peak_traced_bytes",
+                "traced",
+                f"One setting alone, {what}: {{more}} against {{less}}, {{ratio}} as much.",
+                more=PLAIN,
+                less={**PLAIN, **one},
+                **size,
+            )
+        yield claims.alike(
+            results,
+            "weights_checksum",
+            "traced",
+            f"trained weights of every setting, batches of {size['batch']}, to the last bit",
+            size,
+        )
+    yield claims.at_most_anywhere(
+        results,
+        "wrong_count",
+        "traced",
+        f"digits told wrongly, of {TESTED} that were not in training",
+        WRONG_AT_MOST,
+    )
+    metrics = ["peak_traced_bytes", "end_traced_bytes"]
+    yield claims.agreement(
+        results, metrics, "traced", "peak and end without checkpoints against the simulation"
+    )
+
+
+def sizes(results):
+    """Return every size of training that ran, the largest first."""
+    names = ("steps", "batch")
+    return [
+        dict(zip(names, levels, strict=True))
+        for levels in product(*(reversed(results.levels(name)) for name in names))
+    ]
+
+
+EXPERIMENT = Experiment(
+    workload,
+    factors={
+        "saves": ["inputs", "needed"],
+        "retain_graph": [True, False],
+        "checkpoints": [False, True],
+        "batch": [64],
+    },
+    constants={"steps": 80},
+    measures=["traced", "timed", "ledger"],
+    replicates={"traced": 1, "timed": 3, "ledger": 1},
+    profiles={
+        "smoke": {"saves": ["needed"], "measures": ["traced"]},
+        "full": {"batch": [64, 256], "replicates": {"timed": 10}},
+    },
+    requires=[PACKAGE],
+    where=wanted,
+    predict=predict,
+    figures=figures,
+    findings=findings,
+)
+
+if __name__ == "__main__":
+    EXPERIMENT.main()
