@@ -11,11 +11,10 @@ sequence, and a graph that the backward pass lets go of, change no bit of what i
 batch.
 """
 
-import zlib
-
 import numpy as np
 
 from toolkit import Experiment, Variable, mean_squared_error, tanh
+from toolkit.core.checksum import checksum
 from toolkit.nn import Layer
 from toolkit.nn.adam import Adam
 from toolkit.nn.linear import Linear
@@ -46,7 +45,11 @@ def workload(trial, *, length, truncation, updates, batch, width):
         optimiser.cleargrads()
         loss = through(network, Variable(np.zeros((batch, width))), phase, length, every) / length
         optimiser.step()
-    trial.record(loss_value=loss, weights_checksum=checksum(network))
+    trial.record(
+        loss_value=loss,
+        gradients_checksum=checksum(parameter.grad for parameter in network.parameters()),
+        weights_checksum=checksum(parameter.data for parameter in network.parameters()),
+    )
     return network
 
 
@@ -62,14 +65,6 @@ def through(network, state, phase, length, every):
             part = 0
             state.unchain()
     return total
-
-
-def checksum(network):
-    """Return the CRC-32 of the parameters: two trainings that differ in one bit have two of them."""
-    found = 0
-    for parameter in network.parameters():
-        found = zlib.crc32(parameter.data.tobytes(), found)
-    return found
 
 
 def wanted(cell):
@@ -143,13 +138,14 @@ def findings(results):
             f"the peak of every longer sequence, truncated {truncation}",
             {"truncation": truncation, **plain, "length": longer, **size},
         )
-        yield claims.alike(
-            results,
-            "weights_checksum",
-            "traced",
-            f"trained weights of sequences of {every} steps, whole and truncated {truncation}, to the last bit",
-            {"truncation": ["none", truncation], "length": every, **size},
-        )
+        for what in ("gradients", "weights"):
+            yield claims.alike(
+                results,
+                f"{what}_checksum",
+                "traced",
+                f"{what} after sequences of {every} steps, whole and truncated {truncation}, to the last bit",
+                {"truncation": ["none", truncation], "length": every, **size},
+            )
     for truncation in results.levels("truncation"):
         yield claims.times_as_much(
             results,
@@ -163,14 +159,14 @@ def findings(results):
             **plain,
             **size,
         )
-    for truncation in results.levels("truncation"):
-        yield claims.alike(
-            results,
-            "weights_checksum",
-            "traced",
-            f"trained weights, truncation {truncation}, {longest} steps, graph kept or let go of, to the last bit",
-            {"truncation": truncation, "length": longest, **size},
-        )
+        for what in ("gradients", "weights"):
+            yield claims.alike(
+                results,
+                f"{what}_checksum",
+                "traced",
+                f"{what}, truncation {truncation}, {longest} steps, graph kept or let go of, to the last bit",
+                {"truncation": truncation, "length": longest, **size},
+            )
     yield claims.at_most_anywhere(
         results,
         "loss_value",

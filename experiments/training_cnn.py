@@ -8,25 +8,23 @@ plain way to the last bit. The last 297 digits, which it never sees in training,
 images that the first convolution makes of a batch.
 """
 
-import zlib
 from functools import partial
 from itertools import product
 
 import numpy as np
 
-from toolkit import Experiment, Variable, checkpoint, cross_entropy, max_pool2d, no_grad, relu
+from toolkit import Experiment, Variable, checkpoint, cross_entropy, max_pool2d, relu
+from toolkit.core.checksum import checksum
 from toolkit.nn import Layer
 from toolkit.nn.adam import Adam
 from toolkit.nn.convolution import Convolution
-from toolkit.nn.digits import PACKAGE, digits
+from toolkit.nn.digits import PACKAGE, digits, wrong_of
 from toolkit.nn.linear import Linear
 
 #: How many images the convolutions make of one.
 FIRST, SECOND = 8, 16
 #: How many of the 1797 digits are kept for the test, and how many of these may be told wrongly.
 TESTED, WRONG_AT_MOST = 297, 60
-#: How many are told at a time.
-AT_A_TIME = 33
 PLAIN = {"saves": "inputs", "retain_graph": True, "checkpoints": False}
 
 
@@ -64,27 +62,10 @@ def workload(trial, *, checkpoints, steps, batch):
     trial.record(
         wrong_count=wrong_of(network, images[-TESTED:], classes[-TESTED:]),
         loss_value=float(loss.data),
-        weights_checksum=checksum(network),
+        gradients_checksum=checksum(parameter.grad for parameter in network.parameters()),
+        weights_checksum=checksum(parameter.data for parameter in network.parameters()),
     )
     return list(network.parameters())
-
-
-def wrong_of(network, images, classes):
-    """Return how many images the network takes for another digit, some at a time: the peak is that of training."""
-    wrong = 0
-    with no_grad():
-        for start in range(0, len(images), AT_A_TIME):
-            some = slice(start, start + AT_A_TIME)
-            wrong += int((network(Variable(images[some])).data.argmax(axis=1) != classes[some]).sum())
-    return wrong
-
-
-def checksum(network):
-    """Return the CRC-32 of the parameters: two trainings that differ in one bit have two of them."""
-    found = 0
-    for parameter in network.parameters():
-        found = zlib.crc32(parameter.data.tobytes(), found)
-    return found
 
 
 def wanted(cell):
@@ -97,8 +78,6 @@ def wanted(cell):
 def predict(cell, interpreter):
     from toolkit.analysis.rehearsal import rehearsed
 
-    if cell["checkpoints"]:
-        return None  # their backward passes call functions again, which no recording can tell
     # Every step from the third on is like it: there are means of gradients, and the graph of the step before.
     return rehearsed(workload, {**cell, "steps": min(cell["steps"], 3)}, 8 * cell["batch"] * FIRST * 8 * 8)
 
@@ -178,13 +157,14 @@ def findings(results):
                 less={**PLAIN, **one},
                 **size,
             )
-        yield claims.alike(
-            results,
-            "weights_checksum",
-            "traced",
-            f"trained weights of every setting, batches of {size['batch']}, to the last bit",
-            size,
-        )
+        for what in ("gradients", "weights"):
+            yield claims.alike(
+                results,
+                f"{what}_checksum",
+                "traced",
+                f"{what} of every setting after training with batches of {size['batch']}, to the last bit",
+                size,
+            )
     yield claims.at_most_anywhere(
         results,
         "wrong_count",

@@ -1,32 +1,47 @@
 """What does each memory setting cost when a network is trained for real, and does it learn the same?
 
 A perceptron learns handwritten digits, those that ship with scikit-learn. The last 297 of them, which it never
-sees in training, tell what it has learned. Where a setting does not change the arithmetic, the trained weights
-must be those of the plain way to the last bit; rounded activations change it, and must learn as well.
+sees in training, tell what it has learned. Where a mode does not change the arithmetic, the gradients and the
+trained weights must be those of the plain mode to the last bit; rounded activations change it, and must learn as
+well.
 
 As in the book the loop's name for the loss holds one graph until the next one is complete: two graphs at the peak,
-unless the backward pass lets go of the one that it goes through. S is the output of a layer.
+unless the backward pass lets go of the one that it goes through. Strong references leave graphs to the collector,
+which here comes after every tenth step. S is the output of a layer.
 """
 
-import zlib
 from itertools import pairwise, product
 
 import numpy as np
 
-from toolkit import Experiment, Variable, cross_entropy, no_grad, relu
+from toolkit import Experiment, Variable, cross_entropy, relu, using_config
+from toolkit.core.checksum import checksum
 from toolkit.nn import Layer
 from toolkit.nn.adam import Adam
-from toolkit.nn.digits import PACKAGE, digits
+from toolkit.nn.digits import PACKAGE, digits, wrong_of
 from toolkit.nn.linear import Linear
 
-HIDDEN_LAYERS = 4
+HIDDEN_LAYERS = 6
 #: How many of the 1797 digits are kept for the test, and how many of these may be told wrongly.
-TESTED, WRONG_AT_MOST = 297, 40
-#: How many are told at a time.
-AT_A_TIME = 33
-PLAIN = {"references": "weak", "saves": "inputs", "retain_graph": True, "storage": "exact"}
-LEAN = {**PLAIN, "saves": "needed", "retain_graph": False}
-STRONG = {**PLAIN, "references": "strong"}
+TESTED, WRONG_AT_MOST = 297, 45
+LEAN = {"saves": "needed", "retain_graph": False}
+MODES = {
+    "plain": {},
+    "strong references": {"references": "strong"},
+    "gradients kept": {"retain_grad": True},
+    "sums in place": {"accumulation": "in_place"},
+    "buffers reused": {"buffers": "reused"},
+    "needed saved": {"saves": "needed"},
+    "graph let go of": {"retain_graph": False},
+    "lean": LEAN,
+    "lean, float32": {**LEAN, "storage": "float32"},
+    "lean, float16": {**LEAN, "storage": "float16"},
+    "lean, buffers reused": {**LEAN, "buffers": "reused"},
+}
+ROUNDED = {mode for mode, toggles in MODES.items() if "storage" in toggles}
+#: Which may cost more bytes than the plain mode, for what they give: memory that is used again is kept by its size.
+DEARER = ("strong references", "gradients kept", "buffers reused")
+COLLECTED_EVERY = 10
 
 
 class Perceptron(Layer):
@@ -41,7 +56,12 @@ class Perceptron(Layer):
         return last(x)
 
 
-def workload(trial, *, steps, batch, width):
+def workload(trial, *, mode, steps, batch, width):
+    with using_config(**MODES[mode]):
+        return train(trial, steps, batch, width)
+
+
+def train(trial, steps, batch, width):
     images, classes = digits()
     order = trial.rng.permutation(len(images) - TESTED)
     network = Perceptron(width, trial.rng)
@@ -55,90 +75,62 @@ def workload(trial, *, steps, batch, width):
     trial.record(
         wrong_count=wrong_of(network, images[-TESTED:], classes[-TESTED:]),
         loss_value=float(loss.data),
-        weights_checksum=checksum(network),
+        gradients_checksum=checksum(parameter.grad for parameter in network.parameters()),
+        weights_checksum=checksum(parameter.data for parameter in network.parameters()),
     )
     return network
 
 
-def wrong_of(network, images, classes):
-    """Return how many images the network takes for another digit, some at a time: the peak is that of training."""
-    wrong = 0
-    with no_grad():
-        for start in range(0, len(images), AT_A_TIME):
-            some = slice(start, start + AT_A_TIME)
-            wrong += int((network(Variable(images[some])).data.argmax(axis=1) != classes[some]).sum())
-    return wrong
-
-
-def checksum(network):
-    """Return the CRC-32 of the parameters: two trainings that differ in one bit have two of them."""
-    found = 0
-    for parameter in network.parameters():
-        found = zlib.crc32(parameter.data.tobytes(), found)
-    return found
-
-
 def wanted(cell):
-    toggles = {name: cell[name] for name in PLAIN}
-    if cell["measure"] != "traced":
-        return toggles in (PLAIN, LEAN)
-    if toggles["references"] == "strong":
-        return toggles == STRONG
-    # Rounding comes on top of what else there is to save.
-    return toggles["storage"] == "exact" or toggles == {**LEAN, "storage": toggles["storage"]}
+    # Without garbage every policy of the collector is the same one.
+    if (cell["gc"] == "default") == (cell["mode"] == "strong references"):
+        return False
+    return cell["measure"] != "ledger" or cell["mode"] in ("plain", "needed saved", "lean")
 
 
 def predict(cell, interpreter):
     from toolkit.analysis.rehearsal import rehearsed
 
-    # Every step from the third on is like it: there are means of gradients, and the graph of the step before.
-    return rehearsed(workload, {**cell, "steps": min(cell["steps"], 3)}, 8 * cell["batch"] * cell["width"])
+    # Every step from the third on is like it: there are means of gradients, and the graph of the step before. With
+    # graphs that wait for the collector, every ten steps are like the second ten.
+    steps = 2 * COLLECTED_EVERY if cell["mode"] == "strong references" else 3
+    return rehearsed(
+        workload, {**cell, "steps": min(cell["steps"], steps)}, 8 * cell["batch"] * cell["width"]
+    )
 
 
 def figures(results):
     from toolkit.report.charts.bars import bars
+    from toolkit.report.charts.pareto import Cost, pareto
     from toolkit.report.charts.roles import roles
 
     largest = sizes(results)[0]
-    ways = ["saves", "retain_graph"]
-    alike = {"references": results.level("references", "weak"), **largest}
-    exact = {**alike, "storage": results.level("storage", "exact")}
-    saving = {name: results.level(name, LEAN[name]) for name in ways}
     network = f"Batches of {largest['batch']}, {HIDDEN_LAYERS} hidden layers of {largest['width']}."
     yield bars(
         results,
         "peak_traced_bytes",
         "traced",
-        by=ways,
-        where=exact,
+        by=["mode"],
+        where=largest,
         name="peak",
-        title="The peak of training, and what theory says of it",
-        caption=network,
+        title="The peak of training in each mode, and what theory says of it",
+        caption=f"{network} Of memory that is used again the simulation says nothing.",
     )
-    yield bars(
+    yield pareto(
         results,
-        "peak_traced_bytes",
-        "traced",
-        by=["storage"],
-        where={**alike, **saving},
-        name="storage",
-        title="What keeping activations rounded as well comes to",
-        caption=f"{network} {', '.join(f'{name}={level}' for name, level in saving.items())}.",
-    )
-    yield bars(
-        results,
-        "wall_seconds",
-        "timed",
-        by=ways,
-        where=exact,
-        name="time",
-        title="What the same training takes",
+        Cost("peak_traced_bytes", "traced"),
+        Cost("wall_seconds", "timed"),
+        by=["mode"],
+        where={**largest, "mode": [mode for mode in results.levels("mode") if mode != "strong references"]},
+        reference={"mode": "plain"},
+        name="pareto",
+        title="Memory and time of the same training",
         caption=f"{largest['steps']} steps, and the test. {network}",
     )
     yield roles(
         results,
-        by=ways,
-        where=exact,
+        by=["mode"],
+        where=largest,
         name="roles",
         title="Of what the memory of training consists",
         caption=network,
@@ -155,37 +147,40 @@ def findings(results):
             "traced",
             f"Training with batches of {size['batch']} peaks at {{more}} as the book does it, and at {{less}} "
             "where functions save what gradients need and the backward pass lets go of the graph: {ratio} as much.",
-            more=PLAIN,
-            less=LEAN,
+            more={"mode": "plain"},
+            less={"mode": "lean"},
             **size,
         )
-        yield claims.alike(
-            results,
-            "weights_checksum",
-            "traced",
-            f"trained weights of every setting that rounds nothing, batches of {size['batch']}, to the last bit",
-            {"storage": "exact", **size},
-        )
+        exact = [mode for mode in results.levels("mode") if mode not in ROUNDED]
+        for what in ("gradients", "weights"):
+            yield claims.alike(
+                results,
+                f"{what}_checksum",
+                "traced",
+                f"{what} after training with batches of {size['batch']}, in every mode that rounds nothing, to "
+                "the last bit",
+                {"mode": exact, **size},
+            )
     largest = sizes(results)[0]
-    for storage in (one for one in results.levels("storage") if one != "exact"):
+    for mode in ("lean, float32", "lean, float16"):
         yield claims.times_as_much(
             results,
             "peak_traced_bytes",
             "traced",
-            f"With both savings, activations kept in {storage} as well: {{more}}, exact ones "
-            "{less}, {ratio} as much.",
-            more={**LEAN, "storage": storage},
-            less=LEAN,
+            f"With both savings training peaks at {{more}}, with activations rounded as well ({mode}) at {{less}}: "
+            "{ratio} as much.",
+            more={"mode": "lean"},
+            less={"mode": mode},
             **largest,
         )
     yield claims.times_as_much(
         results,
         "peak_traced_bytes",
         "traced",
-        "With strong references to outputs, whose graphs wait for the collector, training peaks at {more}, plainly "
-        "at {less}: {ratio} as much.",
-        more=STRONG,
-        less=PLAIN,
+        f"With strong references to outputs, and garbage collected after every {COLLECTED_EVERY} steps, training "
+        "peaks at {more}, plainly at {less}: {ratio} as much.",
+        more={"mode": "strong references"},
+        less={"mode": "plain"},
         **largest,
     )
     yield claims.at_most_anywhere(
@@ -196,7 +191,59 @@ def findings(results):
         WRONG_AT_MOST,
     )
     metrics = ["peak_traced_bytes", "end_traced_bytes"]
-    yield claims.agreement(results, metrics, "traced", "peak and end of each setting against the simulation")
+    yield claims.agreement(results, metrics, "traced", "peak and end of each mode against the simulation")
+    yield from dearer(results, largest)
+    yield from fastest(results, largest)
+
+
+def dearer(results, size):
+    """Say which modes cost more bytes than the plain one."""
+    from toolkit.report import Finding
+    from toolkit.report.units import number
+
+    peaks = {
+        cell.levels["mode"]: cell.estimate.median
+        for cell in results.cells("peak_traced_bytes", "traced", ["mode"], size)
+    }
+    if "plain" not in peaks:
+        return
+    more = {mode: peak / peaks["plain"] for mode, peak in peaks.items() if peak > peaks["plain"]}
+    told = ", ".join(f"{mode} ({number(ratio)} times)" for mode, ratio in more.items()) or "none"
+    what = "modes that peak higher than the plain one"
+    expected = f"none but {', '.join(DEARER)}"
+    yield Finding(
+        sentence=f"{what}, of {len(peaks)}: {told}; expected {expected}.",
+        status="confirmed" if more.keys() <= set(DEARER) else "deviates",
+        figure=what,
+        expected=expected,
+        measured=told,
+    )
+
+
+def fastest(results, size):
+    """Say which mode takes least time, and whether it costs more bytes than the plain one."""
+    from toolkit.report import Finding
+    from toolkit.report.units import estimate_text, text
+
+    times = {
+        cell.levels["mode"]: cell.estimate for cell in results.cells("wall_seconds", "timed", ["mode"], size)
+    }
+    if "plain" not in times:
+        return
+    mode = min(times, key=lambda one: times[one].median)
+    peak, plain = (
+        results.at("peak_traced_bytes", "traced", mode=one, **size).median for one in (mode, "plain")
+    )
+    what = "the bytes of the mode that takes least time"
+    yield Finding(
+        sentence=f"{what}: {mode}, {estimate_text(times[mode], 'seconds')} against "
+        f"{estimate_text(times['plain'], 'seconds')} plainly, peaks at {text(peak, 'bytes')} against "
+        f"{text(plain, 'bytes')}.",
+        status="confirmed" if peak <= plain or mode in DEARER else "deviates",
+        figure=what,
+        expected=f"at most {text(plain, 'bytes')}, those of the plain mode, or named as dearer",
+        measured=f"{text(peak, 'bytes')} ({mode})",
+    )
 
 
 def sizes(results):
@@ -211,22 +258,20 @@ def sizes(results):
 EXPERIMENT = Experiment(
     workload,
     factors={
-        "references": ["weak", "strong"],
-        "saves": ["inputs", "needed"],
-        "retain_graph": [True, False],
-        "storage": ["exact", "float32", "float16"],
-        "batch": [256],
+        "mode": [*MODES],
+        "gc": ["default", f"every={COLLECTED_EVERY}"],
+        "batch": [512],
     },
-    constants={"steps": 60, "width": 128},
+    constants={"steps": 60, "width": 64},
     measures=["traced", "timed", "ledger"],
     replicates={"traced": 1, "timed": 3, "ledger": 1},
     profiles={
         "smoke": {
-            "references": ["weak"],
-            "storage": ["exact"],
+            "mode": ["plain", "needed saved", "graph let go of", "lean"],
+            "gc": ["default"],
             "measures": ["traced"],
         },
-        "full": {"batch": [256, 1024], "replicates": {"timed": 10}},
+        "full": {"batch": [512, 1024], "replicates": {"timed": 10}},
     },
     requires=[PACKAGE],
     where=wanted,

@@ -6,8 +6,9 @@ import sys
 import numpy as np
 import pytest
 
+from toolkit.nn import Layer
 from toolkit.nn import digits as module
-from toolkit.nn.digits import PACKAGE, digits
+from toolkit.nn.digits import PACKAGE, digits, wrong_of
 
 needs_digits = pytest.mark.skipif(
     module.find_spec("sklearn") is None, reason=f"the package {PACKAGE} is not installed"
@@ -46,3 +47,25 @@ def test_without_the_package_its_name_is_told(monkeypatch):
         ModuleNotFoundError, match="come with the package scikit-learn, which is not installed"
     ):
         digits()
+
+
+class ByFirstPixel(Layer):
+    """Takes an image for the digit that its first pixel names."""
+
+    def __init__(self):
+        self.untracked = []
+
+    def __call__(self, x):
+        scores = x * 0.0 + np.eye(10)[x.data[:, 0].astype(int)]
+        self.untracked.append(scores.untracked)
+        return scores
+
+
+@pytest.mark.parametrize("count", [1, 33, 34, 100])
+def test_what_is_told_wrongly_is_counted_and_no_graph_is_made(count):
+    classes = np.arange(count) % 10
+    told = classes.copy()
+    told[::7] = (told[::7] + 1) % 10
+    network = ByFirstPixel()
+    assert wrong_of(network, np.repeat(told[:, None], 10, axis=1).astype(float), classes) == -(-count // 7)
+    assert all(network.untracked)

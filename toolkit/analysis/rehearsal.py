@@ -1,5 +1,6 @@
 """A prediction from a rehearsal: the workload is run once where the prediction is made, then simulated."""
 
+import gc
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
@@ -9,6 +10,7 @@ from toolkit.analysis.simulation import Mode, simulate
 from toolkit.core.config import Config
 from toolkit.probes import Position
 from toolkit.trials import Level
+from toolkit.trials.collecting import policy_of
 from toolkit.trials.levels import toggle_levels, workload_levels
 from toolkit.trials.recorder import Recorder, UnpredictableError, record
 from toolkit.trials.recording import Recording
@@ -20,7 +22,7 @@ __all__ = ["rehearsed"]
 def rehearsed(
     workload: Callable[..., object], cell: Mapping[str, Level], array_bytes: int, *, seed: int = 0
 ) -> Prediction | None:
-    """Predict the peak and the end of a cell with weak references, by the lifetimes of its arrays.
+    """Predict the peak and the end of a cell by the lifetimes of its arrays.
 
     Of a workload that does the same again and again a few rounds are enough: whoever asks gives a cell with few.
 
@@ -29,8 +31,8 @@ def rehearsed(
     workload : callable
         That of the experiment.
     cell : mapping of str to level
-        Toggles are simulated, but for those that decide what a gradient is computed from; the environment does
-        not count.
+        Toggles are simulated, but for those that decide what a gradient is computed from. Of the environment `gc`
+        alone counts.
     array_bytes : int
         S, an array that is typical of the workload, in bytes.
     seed : int
@@ -39,22 +41,27 @@ def rehearsed(
     Returns
     -------
     Prediction or None
-        None where no simulation says what a toggle or the workload does, and where that goes back through no
-        graph.
+        None where no simulation says what a toggle or the workload does, where that goes back through no graph,
+        and where it hangs on when the collector comes by counts of objects.
     """
     config = Config(**toggle_levels(cell))  # type: ignore[arg-type]  # the plan has checked them
-    if (config.references, config.traversal, config.buffers) != ("weak", "generation", "fresh"):
+    policy = policy_of(cell.get("gc", "default"))
+    if (config.traversal, config.buffers) != ("generation", "fresh") or policy.at_epoch_end:
         return None
+    youngest, *older = gc.get_threshold()
     mode = Mode(
+        references=config.references,
         retain_grad=config.retain_grad,
         enable_backprop=config.enable_backprop,
         retain_graph=config.retain_graph,
         accumulation=config.accumulation,
+        thresholds=(policy.threshold or youngest, *older) if policy.automatic else None,
+        every=policy.every,
     )
     arguments = tuple(workload_levels(cell).items())
     recording = _recorded(workload, arguments, config.saves, config.storage, seed)
-    simulated = recording and simulate(recording, mode)
-    if simulated is None:
+    simulated = simulate(recording, mode) if recording else None
+    if simulated is None or not simulated.exact:
         return None
     end_bytes = simulated.end_bytes
     return Prediction(

@@ -6,12 +6,18 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["PACKAGE", "digits"]
+from toolkit.core.config import no_grad
+from toolkit.core.variable import Variable
+from toolkit.nn import Layer
+
+__all__ = ["PACKAGE", "digits", "wrong_of"]
 
 #: What brings them.
 PACKAGE = "scikit-learn"
 #: Pixels tell how many of the 16 dots of a square of 4 x 4 are inked.
 _INKED = 16
+#: How many are told at a time: few, so that the peak is that of training.
+_AT_A_TIME = 33
 
 
 def digits() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
@@ -37,3 +43,23 @@ def digits() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
         raise ModuleNotFoundError(f"the digits come with the package {PACKAGE}, which is not installed")
     table = np.loadtxt(Path(package.origin).parent / "datasets/data/digits.csv.gz", delimiter=",")
     return table[:, :-1] / _INKED, table[:, -1].astype(np.int64)
+
+
+def wrong_of(network: Layer, images: npt.NDArray[np.float64], classes: npt.NDArray[np.int64]) -> int:
+    """Return how many of the images the network takes for another digit; no graph is made.
+
+    Parameters
+    ----------
+    network : Layer
+        Makes scores, shape (rows, 10), of images.
+    images : numpy.ndarray
+        As the network takes them, a row an image.
+    classes : numpy.ndarray of int
+        The right ones.
+    """
+    wrong = 0
+    with no_grad():
+        for start in range(0, len(images), _AT_A_TIME):
+            some = slice(start, start + _AT_A_TIME)
+            wrong += int((network(Variable(images[some])).data.argmax(axis=1) != classes[some]).sum())
+    return wrong

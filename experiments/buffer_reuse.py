@@ -1,0 +1,262 @@
+"""How much of an engine's time goes into fresh pages of memory, and what gets it back?
+
+In each iteration a chain of k squares is made and gone back through. All that it allocated is freed: large arrays
+go back to the kernel, which hands out pages anew, cleared and one fault each, in the next iteration. With
+buffers=reused the engine computes into memory of arrays that are gone; malloc=heap has glibc keep what is freed.
+Bare numpy does the same arithmetic without a graph, into new arrays or into ones made once: that is the floor.
+
+Every way must find the gradient of every other to the last bit. One array more than with fresh buffers is needed,
+as memory that is used again is not computed into in place; and between iterations all of it stays.
+"""
+
+import resource
+import time
+
+import numpy as np
+
+from toolkit import Experiment, Variable, square
+from toolkit.core.checksum import checksum
+from toolkit.core.config import current_config
+
+
+def workload(trial, *, by, k, n, iterations):
+    # Near enough to 1 that no power of 2**k overflows.
+    x = trial.rng.uniform(0.9999, 1.0001, n)
+    reused = current_config().buffers == "reused"
+    way = Engine(x, k) if by == "core" else Reusing(x, k, trial) if reused else Fresh(x, k, trial)
+    faults, seconds = [], []
+    for _ in trial.steps(iterations):
+        faults_before, began = faulted(), time.perf_counter()
+        way.iterate()
+        seconds.append(time.perf_counter() - began)
+        faults.append(faulted() - faults_before)
+    # The first iterations find out what to keep: glibc its thresholds, the engine its buffers.
+    steady = slice(iterations // 2, None)
+    trial.record(
+        iteration_seconds=float(np.median(seconds[steady])),
+        page_faults_count=int(np.median(faults[steady])),
+        gradients_checksum=checksum([way.gradient()]),
+    )
+    return way
+
+
+def faulted():
+    """Return how many pages the kernel has given this process so far without reading a disk."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+
+class Engine:
+    """The core, as its toggles say."""
+
+    def __init__(self, x, k):
+        self.x, self.k = Variable(x), k
+
+    def iterate(self):
+        self.x.cleargrad()
+        y = self.x
+        for _ in range(self.k):
+            y = square(y)
+        y.backward()
+
+    def gradient(self):
+        return self.x.grad
+
+
+class Fresh:
+    """Bare numpy with a new array for each result."""
+
+    def __init__(self, x, k, trial):
+        self.x, self.k, self.trial = x, k, trial
+        self.found = None
+
+    def iterate(self):
+        self.found = None
+        kept = [self.x]
+        for _ in range(self.k):
+            kept.append(np.square(kept[-1]))
+        gradient = np.ones_like(kept[-1])
+        for before in reversed(kept[:-1]):
+            given, gradient = gradient, 2 * before * gradient
+            self.trial.observe()
+            del given
+        self.found = gradient
+
+    def gradient(self):
+        return self.found
+
+
+class Reusing:
+    """Bare numpy with arrays that are made once."""
+
+    def __init__(self, x, k, trial):
+        self.arrays = [x, *[np.empty_like(x) for _ in range(k)]]
+        self.gradients = [np.empty_like(x), np.empty_like(x)]
+        self.trial = trial
+
+    def iterate(self):
+        for before, after in zip(self.arrays, self.arrays[1:], strict=False):
+            np.square(before, out=after)
+        self.gradients[0].fill(1)
+        for before in reversed(self.arrays[:-1]):
+            given, found = self.gradients
+            np.multiply(2, before, out=found)
+            np.multiply(found, given, out=found)
+            self.gradients = [found, given]
+        self.trial.observe()
+
+    def gradient(self):
+        return self.gradients[0]
+
+
+def where(cell):
+    # Memory is measured with each array on pages of its own; arrays made once know no allocator.
+    floor = (cell["by"], cell["buffers"]) == ("numpy", "reused")
+    return cell["malloc"] == "fixed" or (cell["measure"] == "timed" and not floor)
+
+
+def predict(cell, interpreter):
+    from dataclasses import replace
+
+    from toolkit.analysis.predictions import Prediction, backward, reused_buffers
+
+    k, array_bytes = cell["k"], 8 * cell["n"]
+    if cell["buffers"] == "fresh":
+        return replace(backward(k, array_bytes, retain_grad=False), end_arrays=2)
+    if cell["by"] == "numpy":
+        return Prediction(
+            peak_arrays=k + 3, end_arrays=k + 3, array_bytes=array_bytes, basis="(k+3) S, made once"
+        )
+    # From the second iteration on the temporary is there between functions as well.
+    return replace(reused_buffers(k, array_bytes), end_arrays=k + 4, temporary_arrays=0)
+
+
+def figures(results):
+    from toolkit.report.charts.bars import bars
+
+    for n in results.levels("n"):
+        size = {"n": n, "k": results.levels("k")[-1]}
+        chain = f"A chain of {size['k']} squares."
+        yield bars(
+            results,
+            "iteration_seconds",
+            "timed",
+            by=["by", "buffers", "malloc"],
+            where=size,
+            name=f"time_{n}",
+            title=f"n={n:,}: what an iteration takes",
+            caption=chain,
+        )
+        yield bars(
+            results,
+            "page_faults_count",
+            "timed",
+            by=["by", "buffers", "malloc"],
+            where=size,
+            name=f"faults_{n}",
+            title=f"n={n:,}: pages that the kernel hands out anew in each iteration",
+            caption=chain,
+        )
+        yield bars(
+            results,
+            "peak_rss_bytes",
+            "resident",
+            by=["by", "buffers"],
+            where=size,
+            name=f"peak_{n}",
+            title=f"n={n:,}: the resident peak, and what theory says of it",
+            caption=chain,
+        )
+
+
+def findings(results):
+    from toolkit.report import claims
+
+    k, malloc = results.levels("k")[-1], results.level("malloc", "default")
+    core = {"by": "core", "buffers": "fresh", "malloc": malloc}
+    reused, heap, numpy = {**core, "buffers": "reused"}, {**core, "malloc": "heap"}, {**core, "by": "numpy"}
+    floor = {"by": "numpy", "buffers": "reused", "malloc": "fixed"}
+    for n in reversed(results.levels("n")):
+        size = {"n": n, "k": k}
+        for what, more, less in (
+            ("with fresh buffers takes {more}, with reused ones {less}", core, reused),
+            ("with fresh buffers takes {more}, where glibc keeps its heap {less}", core, heap),
+            ("in bare numpy takes {more} with new arrays, {less} with arrays made once", numpy, floor),
+            ("with reused buffers takes {more}, in bare numpy with arrays made once {less}", reused, floor),
+        ):
+            yield claims.times_as_much(
+                results,
+                "iteration_seconds",
+                "timed",
+                f"n={n:,}: an iteration {what}: {{ratio}} as much.",
+                more=more,
+                less=less,
+                **size,
+            )
+        yield pages(results, core, reused, size)
+        yield claims.times_as_much(
+            results,
+            "peak_traced_bytes",
+            "traced",
+            f"n={n:,}: reused buffers peak at {{more}}, fresh ones at {{less}}: {{ratio}} as much.",
+            more={"by": "core", "buffers": "reused"},
+            less={"by": "core", "buffers": "fresh"},
+            **size,
+        )
+        yield claims.alike(
+            results,
+            "gradients_checksum",
+            "traced",
+            f"n={n:,}: the gradient of every way, the engine's and bare numpy's, to the last bit",
+            size,
+        )
+    yield from claims.memory_agreement(results, "of fresh and reused buffers")
+
+
+def pages(results, fresh, reused, size):
+    """Say how many pages are handed out anew in an iteration, of how many that its arrays have."""
+    from toolkit.report import Finding
+    from toolkit.report.units import number
+
+    what = f"n={size['n']:,}: pages that an iteration with reused buffers gets anew"
+    readings = [results.at("page_faults_count", "timed", **levels, **size) for levels in (fresh, reused)]
+    if not all(readings):
+        return Finding(
+            sentence=f"{what}: not measured.", figure=what, expected="none", measured="not measured"
+        )
+    before, after = (reading.median for reading in readings)
+    page_bytes = int(results.rows[0].conditions["page_bytes"])
+    whole = (size["k"] + 2) * 8 * size["n"] / page_bytes
+    # Python's own objects may touch some.
+    allowed = max(8, whole / 100)
+    return Finding(
+        sentence=f"{what}: {number(after, 0)}, with fresh ones {number(before, 0)}; its arrays have "
+        f"{number(whole, 0)}.",
+        status="confirmed" if after <= allowed else "deviates",
+        figure=what,
+        expected=f"at most {number(allowed, 0)}",
+        measured=number(after, 0),
+    )
+
+
+EXPERIMENT = Experiment(
+    workload,
+    factors={
+        "by": ["core", "numpy"],
+        "buffers": ["fresh", "reused"],
+        "malloc": ["fixed", "default", "heap"],
+        "n": [100_000],
+    },
+    constants={"k": 16, "iterations": 20},
+    where=where,
+    replicates={"resident": 1, "traced": 1, "timed": 3},
+    profiles={
+        "smoke": {"malloc": ["fixed"], "measures": ["traced", "timed"], "replicates": {"timed": 1}},
+        "full": {"n": [10_000, 100_000, 1_000_000], "replicates": {"resident": 3, "timed": 10}},
+    },
+    predict=predict,
+    figures=figures,
+    findings=findings,
+)
+
+if __name__ == "__main__":
+    EXPERIMENT.main()
