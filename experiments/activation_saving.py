@@ -16,13 +16,13 @@ from toolkit.core.checksum import checksum
 
 #: What a step computes, and with it, in bare numpy, its result and the derivative by what the chain began with.
 STEPS = {
-    "square(x)": (lambda x: square(x), lambda x, d: (x * x, 2 * x * d)),
     "exp(-x)": (lambda x: exp(-x), lambda x, d: (np.exp(-x), -np.exp(-x) * d)),
     "relu(x + 0.01)": (
         lambda x: relu(x + 0.01),
         lambda x, d: (np.maximum(x + 0.01, 0), np.where(x > -0.01, d, 0)),
     ),
     "x + 1": (lambda x: x + 1.0, lambda x, d: (x + 1, d)),
+    "square(x)": (lambda x: square(x), lambda x, d: (x * x, 2 * x * d)),
 }
 #: How far off a gradient may be that was computed from rounded numbers, relative to the right one.
 ERRORS = {"exact": 1e-12, "float32": 1e-5, "float16": 2e-2}

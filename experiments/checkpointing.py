@@ -62,9 +62,15 @@ def figures(results):
     from toolkit.report.charts.pareto import Cost, pareto
 
     largest = {"n": results.levels("n")[-1], "k": results.levels("k")[-1]}
-    for name, price, title in (
-        ("pareto", Cost("forward_evaluations_count", "traced"), "Memory against steps that are evaluated"),
-        ("pareto_time", Cost("wall_seconds", "timed"), "Memory against time"),
+    theory = theories(largest["k"], 8 * largest["n"])
+    for name, price, title, known in (
+        (
+            "pareto",
+            Cost("forward_evaluations_count", "traced"),
+            "Memory against steps that are evaluated",
+            theory,
+        ),
+        ("pareto_time", Cost("wall_seconds", "timed"), "Memory against time", ()),
     ):
         yield pareto(
             results,
@@ -76,6 +82,7 @@ def figures(results):
             name=name,
             title=title,
             caption=f"A chain of {largest['k']} squares.",
+            theories=known,
         )
     yield bars(
         results,
@@ -87,6 +94,23 @@ def figures(results):
         title="The peak of each schedule, and what theory says of it",
         caption=f"A chain of {largest['k']} squares.",
     )
+
+
+def theories(k, array_bytes):
+    """Return what theory says of parts of every size, and of every number of states."""
+    from toolkit.analysis.predictions import binomial_checkpoints, checkpoints_every
+    from toolkit.report.charts.pareto import Theory
+
+    return [
+        Theory(
+            f"{label}, theory",
+            [
+                (one.peak_bytes("traced"), one.metrics["forward_evaluations_count"])
+                for one in (predicted(k, choice, array_bytes) for choice in range(1, k))
+            ],
+        )
+        for label, predicted in (("parts of s", checkpoints_every), ("c states", binomial_checkpoints))
+    ]
 
 
 def findings(results):

@@ -11,7 +11,7 @@ from matplotlib.text import Text
 from toolkit.report import style
 from toolkit.report.charts._canvas import _wrapped, shown
 from toolkit.report.charts.bars import bars
-from toolkit.report.charts.pareto import Cost, frontier, pareto
+from toolkit.report.charts.pareto import Cost, Theory, frontier, pareto
 from toolkit.report.charts.pauses import pauses
 from toolkit.report.charts.scaling import scaling
 from toolkit.report.charts.timeline import _within_steps, timeline
@@ -91,6 +91,21 @@ def test_a_reference_stands_beside_the_frontier(results):
     assert chosen and "weak" not in chosen
     (legend,) = _drawn(figure).legends
     assert "references=weak" in [text.get_text() for text in legend.get_texts()]
+
+
+def test_theory_lies_wide_and_pale_under_the_points(results):
+    loop = results["step17_weak_references"]
+    theories = [Theory("one family", [(1e6, 1e-3), (2e6, 5e-4)]), Theory("another", [(1e6, 1e-3)])]
+    figure = pareto(loop, PEAK, TIME, **WORDS, theories=theories)
+    assert "Wide and pale: what theory says." in figure.caption
+    drawing = _drawn(figure)
+    pale = [line for line in drawing.axes[0].lines if line.get_linewidth() > 5]
+    assert [[tuple(point) for point in line.get_xydata()] for line in pale] == [one.curve for one in theories]
+    assert len({line.get_color() for line in pale}) == 2
+    points = [line for line in drawing.axes[0].lines if line.get_marker() == "o"]
+    assert max(line.get_zorder() for line in pale) < min(line.get_zorder() for line in points)
+    (legend,) = drawing.legends
+    assert [text.get_text() for text in legend.get_texts()][-2:] == ["one family", "another"]
 
 
 def test_names_of_points_lie_apart_and_inside(results):

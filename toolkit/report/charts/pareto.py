@@ -26,13 +26,15 @@ from toolkit.report.charts._canvas import (
     missing,
     number_axis,
 )
-from toolkit.report.style import INK, MARKERS, MUTED, PAPER, SERIES
+from toolkit.report.style import INK, MARKERS, MUTED, PAPER, PREDICTED_LINE, SERIES
 from toolkit.report.units import estimate_text, levels_text, unit_of, words_of
 from toolkit.trials import Level
 
-__all__ = ["Cost", "frontier", "pareto"]
+__all__ = ["Cost", "Theory", "frontier", "pareto"]
 
 _LOGARITHMIC_FROM_RATIO = 10
+#: Neither that of the choices nor that of the reference.
+_THEORY_COLORS = SERIES[2:]
 #: Where a label may stand beside its point, in points of type, the best place first.
 _PLACES = [(x, y) for distance in (9, 20, 31, 42) for y in (distance, -distance) for x in (6, -6)]
 
@@ -42,6 +44,13 @@ class Cost(NamedTuple):
 
     metric: str
     measure: str
+
+
+class Theory(NamedTuple):
+    """What theory says of a family of cells: pairs of the two costs, in the units of the metrics, along a curve."""
+
+    label: str
+    curve: Sequence[tuple[float, float]]
 
 
 class _Point(NamedTuple):
@@ -62,6 +71,7 @@ def pareto(
     by: Iterable[str] | None = None,
     where: Mapping[str, Level | Sequence[Level]] | None = None,
     reference: Mapping[str, Level] | None = None,
+    theories: Sequence[Theory] = (),
 ) -> Figure:
     """Draw one cost of each cell over another, and join the cells that no other one beats in both.
 
@@ -77,6 +87,8 @@ def pareto(
     reference : mapping of str to level, optional
         The levels of cells that are no choice among the others but what these are held against: marked by a
         star and lines, and left out of the frontier.
+    theories : sequence of Theory, optional
+        Drawn under the points, as far as those reach.
     """
     by = None if by is None else tuple(by)
     points = _points(results, across, up, by, where, reference or {})
@@ -93,13 +105,15 @@ def pareto(
         how += f" Which beats which goes by medians{apart}."
     if any(point.is_reference for point in points):
         how += " The star and its lines are no choice among the others: they are held against it."
+    if theories:
+        how += " Wide and pale: what theory says."
     cells = (cell for cost in (across, up) for cell in results.cells(*cost, by, where))
     return explained(
         name,
         title,
         caption + how,
         _in_words(across, up, points),
-        lambda: _draw(across, up, title, points),
+        lambda: _draw(across, up, title, points, theories),
         cells,
     )
 
@@ -149,9 +163,13 @@ def _chosen(points: Sequence[_Point]) -> list[_Point]:
     return [choices[place] for place in frontier([(one.x.median, one.y.median) for one in choices])]
 
 
-def _draw(across: Cost, up: Cost, title: str, points: Sequence[_Point]) -> Drawing:
+def _draw(
+    across: Cost, up: Cost, title: str, points: Sequence[_Point], theories: Sequence[Theory]
+) -> Drawing:
     drawing, axes = canvas(title, height=4.0)
     chosen = _chosen(points)
+    for theory, color in zip(theories, _THEORY_COLORS, strict=False):
+        axes.plot(*zip(*theory.curve, strict=True), color=color, zorder=1.7, **PREDICTED_LINE)
     if len(chosen) > 1:
         # Stairs: between two cells of the frontier nothing is promised.
         axes.plot(
@@ -181,7 +199,7 @@ def _draw(across: Cost, up: Cost, title: str, points: Sequence[_Point]) -> Drawi
         )
     _axis(axes, "x", across.metric, [end for one in points for end in _ends(one.x)])
     _axis(axes, "y", up.metric, [end for one in points for end in _ends(one.y)])
-    legend(drawing, _handles(points, chosen))
+    legend(drawing, [*_handles(points, chosen), *_theory_handles(theories)])
     _label(drawing, axes, points)
     return drawing
 
@@ -222,6 +240,13 @@ def _handles(points: Sequence[_Point], chosen: Sequence[_Point]) -> list[Line2D]
         if point.is_reference
     ]
     return handles
+
+
+def _theory_handles(theories: Sequence[Theory]) -> list[Line2D]:
+    return [
+        Line2D([], [], color=color, label=theory.label, **PREDICTED_LINE)
+        for theory, color in zip(theories, _THEORY_COLORS, strict=False)
+    ]
 
 
 def _label(drawing: Drawing, axes: Axes, points: Sequence[_Point]) -> None:
