@@ -234,14 +234,14 @@ def test_what_was_not_measured_keeps_its_capitals(make):
 
 @pytest.mark.parametrize(
     ("last", "status", "measured"),
-    [(7, "confirmed", "1 in 3 cells"), (8, "deviates", "2 in 3 cells")],
+    [(7, "confirmed", "one in all 3 cells"), (8, "deviates", "2 in 3 cells")],
 )
 def test_what_is_alike_in_every_cell_has_one_value(make, last, status, measured):
     results = make(*((k, {"sum_value": value}) for k, value in ((1, 7), (2, 7), (3, last))))
     made = claims.alike(results, "sum_value", "resident", "sums")
     assert (made.status, made.measured, made.expected) == (status, measured, "one sum value")
     some = claims.alike(results, "sum_value", "resident", "sums", {"k": [1, 2]})
-    assert (some.status, some.measured) == ("confirmed", "1 in 2 cells")
+    assert (some.status, some.measured) == ("confirmed", "one in all 2 cells")
 
 
 def test_replicates_of_one_cell_are_not_alike_to_any_other(make):

@@ -236,7 +236,7 @@ def alike(
     if len(cells) < 2:
         return _absent(what, f"{expected} in every cell")
     found = len({trial.metrics[metric] for trial in trials})
-    measured = f"{found} in {len(cells)} cells"
+    measured = f"one in all {len(cells)} cells" if found == 1 else f"{found} in {len(cells)} cells"
     made = Finding(
         sentence=f"{what}: {words_of(metric)}, {measured}; expected {expected}.",
         status="confirmed" if found == 1 else "deviates",

@@ -21,12 +21,14 @@ _PACKAGE_PARENT = Path(__file__).resolve().parents[2]
 def variables(measure: Measure, levels: Mapping[str, Level]) -> dict[str, str]:
     """Return the environment variables of a trial.
 
-    A timed trial gets the plain environment; one that measures memory gets fixed malloc thresholds, one thread
-    and a fixed hash seed. The factor `malloc` overrules the choice of allocator.
+    A timed trial gets the plain environment, but one thread: those of BLAS wait for each other at work, so that
+    with a busy neighbour the same training takes 0.6 to 14 s in two of them, and 0.2 to 0.4 s in one. A trial that
+    measures memory gets one thread, fixed malloc thresholds and a fixed hash seed. The factor `malloc` overrules
+    the choice of allocator.
     """
     passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     if measure == "timed":
-        return passed_on | malloc_variables(str(levels.get("malloc", "default")))
+        return passed_on | malloc_variables(str(levels.get("malloc", "default"))) | _ONE_THREAD
     malloc = malloc_variables(str(levels.get("malloc", "fixed")))
     return passed_on | malloc | _ONE_THREAD | {"PYTHONHASHSEED": "0"}
 
