@@ -42,6 +42,8 @@ ROUNDED = {mode for mode, toggles in MODES.items() if "storage" in toggles}
 #: Which may cost more bytes than the plain mode, for what they give: memory that is used again is kept by its size.
 DEARER = ("strong references", "gradients kept", "buffers reused")
 COLLECTED_EVERY = 10
+#: So many steps train; the roles of arrays are told of a few.
+STEPS, FEW_STEPS = 60, 4
 
 
 class Perceptron(Layer):
@@ -85,7 +87,9 @@ def wanted(cell):
     # Without garbage every policy of the collector is the same one.
     if (cell["gc"] == "default") == (cell["mode"] == "strong references"):
         return False
-    return cell["measure"] != "ledger" or cell["mode"] in ("plain", "needed saved", "lean")
+    if cell["measure"] != "ledger":
+        return cell["steps"] > FEW_STEPS
+    return cell["steps"] == FEW_STEPS and cell["mode"] in ("plain", "needed saved", "lean")
 
 
 def predict(cell, interpreter):
@@ -130,10 +134,10 @@ def figures(results):
     yield roles(
         results,
         by=["mode"],
-        where=largest,
+        where={**largest, "steps": results.level("steps", FEW_STEPS)},
         name="roles",
         title="Of what the memory of training consists",
-        caption=network,
+        caption=f"The first {FEW_STEPS} steps, and the test. {network}",
     )
 
 
@@ -248,9 +252,10 @@ def fastest(results, size):
 
 def sizes(results):
     """Return every size of training that ran, the largest first."""
-    names = ("steps", "batch", "width")
+    names = ("batch", "width")
+    steps = results.levels("steps")[-1]
     return [
-        dict(zip(names, levels, strict=True))
+        {"steps": steps, **dict(zip(names, levels, strict=True))}
         for levels in product(*(reversed(results.levels(name)) for name in names))
     ]
 
@@ -261,14 +266,16 @@ EXPERIMENT = Experiment(
         "mode": [*MODES],
         "gc": ["default", f"every={COLLECTED_EVERY}"],
         "batch": [512],
+        "steps": [FEW_STEPS, STEPS],
     },
-    constants={"steps": 60, "width": 64},
+    constants={"width": 64},
     measures=["traced", "timed", "ledger"],
     replicates={"traced": 1, "timed": 3, "ledger": 1},
     profiles={
         "smoke": {
             "mode": ["plain", "needed saved", "graph let go of", "lean"],
             "gc": ["default"],
+            "steps": [STEPS],
             "measures": ["traced"],
         },
         "full": {"batch": [512, 1024], "replicates": {"timed": 10}},
