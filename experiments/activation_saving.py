@@ -59,7 +59,10 @@ def error(x, derive, k):
 
 def where(cell):
     toggles = {name: cell[name] for name in PLAIN}
-    return cell["measure"] == "traced" or toggles in (PLAIN, LEAN)
+    if cell["measure"] == "timed":
+        return toggles in (PLAIN, LEAN)
+    # Rounding is told where the graph is let go of.
+    return cell["storage"] == "exact" or not cell["retain_graph"]
 
 
 def predict(cell, interpreter):

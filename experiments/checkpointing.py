@@ -140,6 +140,9 @@ def findings(results):
             k=k,
             n=n,
         )
+    yield claims.agreement(
+        results, ["peak_traced_bytes"], "traced", "peak of each schedule against the formulas"
+    )
 
 
 EXPERIMENT = Experiment(

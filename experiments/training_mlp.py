@@ -34,9 +34,9 @@ MODES = {
     "needed saved": {"saves": "needed"},
     "graph let go of": {"retain_graph": False},
     "lean": LEAN,
-    "lean, float32": {**LEAN, "storage": "float32"},
-    "lean, float16": {**LEAN, "storage": "float16"},
-    "lean, buffers reused": {**LEAN, "buffers": "reused"},
+    "lean + float32": {**LEAN, "storage": "float32"},
+    "lean + float16": {**LEAN, "storage": "float16"},
+    "lean + buffers reused": {**LEAN, "buffers": "reused"},
 }
 ROUNDED = {mode for mode, toggles in MODES.items() if "storage" in toggles}
 #: Which may cost more bytes than the plain mode, for what they give: memory that is used again is kept by its size.
@@ -88,7 +88,7 @@ def wanted(cell):
     if (cell["gc"] == "default") == (cell["mode"] == "strong references"):
         return False
     if cell["measure"] != "ledger":
-        return cell["steps"] > FEW_STEPS
+        return cell["steps"] != FEW_STEPS
     return cell["steps"] == FEW_STEPS and cell["mode"] in ("plain", "needed saved", "lean")
 
 
@@ -166,7 +166,7 @@ def findings(results):
                 {"mode": exact, **size},
             )
     largest = sizes(results)[0]
-    for mode in ("lean, float32", "lean, float16"):
+    for mode in ("lean + float32", "lean + float16"):
         yield claims.times_as_much(
             results,
             "peak_traced_bytes",
