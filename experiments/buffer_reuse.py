@@ -181,6 +181,7 @@ def findings(results):
     floor = {"by": "numpy", "buffers": "reused", "malloc": "fixed"}
     for n in reversed(results.levels("n")):
         size = {"n": n, "k": k}
+        yield pages(results, core, reused, size)
         for what, more, less in (
             ("with fresh buffers takes {more}, with reused ones {less}", core, reused),
             ("with fresh buffers takes {more}, where glibc keeps its heap {less}", core, heap),
@@ -196,7 +197,6 @@ def findings(results):
                 less=less,
                 **size,
             )
-        yield pages(results, core, reused, size)
         yield claims.times_as_much(
             results,
             "peak_traced_bytes",
@@ -221,7 +221,7 @@ def pages(results, fresh, reused, size):
     from toolkit.report import Finding
     from toolkit.report.units import number
 
-    what = f"n={size['n']:,}: pages that an iteration with reused buffers gets anew"
+    what = f"n={size['n']:,}: pages of memory that an iteration with reused buffers gets anew"
     readings = [results.at("page_faults_count", "timed", **levels, **size) for levels in (fresh, reused)]
     if not all(readings):
         return Finding(
