@@ -95,6 +95,16 @@ def test_what_lru_cache_holds_is_a_cache(told):
 
 
 @on_linux
+def test_memory_that_the_core_keeps_for_results_to_come_is_a_cache(told):
+    # y and what it was made of are gone; a gradient of ones, another one and the temporary of it.
+    body = """
+    x = Variable(np.ones(100_000))
+    square(x).backward()
+    """
+    assert told(body, buffers="reused") == {"cache": 4 * S}
+
+
+@on_linux
 def test_a_cycle_with_the_collector_off_is_garbage(told):
     assert told("for _ in range(7): Knot(np.ones(100_000))", gc="off") == {
         "garbage awaiting collection": 7 * S

@@ -29,7 +29,7 @@ UNTOUCHED_FROM_BYTES = 2 << 20
 _SENTENCES: dict[Kind, str] = {
     "garbage awaiting collection": "traced until the collector was asked to run, and freed by it",
     "frozen garbage": "traced after collecting, and freed when what gc.freeze hid was collected too",
-    "cache": "traced after collecting, and freed when every functools.lru_cache was emptied",
+    "cache": "traced after collecting, and freed when functools' caches and the core's buffers were emptied",
     "leak": "still traced when the result was dropped, garbage collected and known caches emptied",
     "memory that no array owns": "still traced then beside arrays: buffers and other objects of Python",
     "retained by the allocator": "resident with garbage collected, and given back by the allocator's release call",

@@ -3,6 +3,8 @@
 import functools
 import gc
 
+from toolkit.core.buffers import release_buffers
+
 __all__ = ["clear_caches", "collect", "unfreeze"]
 
 _CACHE = functools._lru_cache_wrapper
@@ -39,11 +41,14 @@ def unfreeze() -> None:
 def clear_caches() -> None:
     """Empty every `functools.lru_cache` and `functools.cache` of this process, and collect what is left of it.
 
-    Other caches cannot be told from a collection that grows. That of numpy for small blocks needs no emptying:
-    what lies in it is no longer traced.
+    So is the memory that the core keeps for results to come (``buffers="reused"``). Other caches cannot be told
+    from a collection that grows. That of numpy for small blocks needs no emptying: what lies in it is no longer
+    traced.
     """
     for one in gc.get_objects():
         # Not isinstance: some objects run code of their own when they are asked for their class.
         if type(one) is _CACHE:
             one.cache_clear()
     collect()
+    # Last: what was cached may have given its memory back to these.
+    release_buffers()
