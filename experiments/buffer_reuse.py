@@ -121,17 +121,19 @@ def where(cell):
 def predict(cell, interpreter):
     from dataclasses import replace
 
-    from toolkit.analysis.predictions import Prediction, backward, reused_buffers
+    from toolkit.analysis.predictions import Prediction, backward, formula, reused_buffers
 
     k, array_bytes = cell["k"], 8 * cell["n"]
     if cell["buffers"] == "fresh":
-        return replace(backward(k, array_bytes, retain_grad=False), end_arrays=2)
+        # x and its gradient are held, and no y.
+        fresh = backward(k, array_bytes, retain_grad=False)
+        return replace(fresh, end_arrays=2, other_bases={"end": "2 S"})
     if cell["by"] == "numpy":
-        return Prediction(
-            peak_arrays=k + 3, end_arrays=k + 3, array_bytes=array_bytes, basis="(k+3) S, made once"
-        )
-    # From the second iteration on the temporary is there between functions as well.
-    return replace(reused_buffers(k, array_bytes), end_arrays=k + 4, temporary_arrays=0)
+        once = formula("(k+3) S", k=k)
+        return Prediction(peak_arrays=k + 3, end_arrays=k + 3, array_bytes=array_bytes, basis=once)
+    # From the second iteration on the temporary is there between functions as well, and x is held here.
+    reused = reused_buffers(k, array_bytes)
+    return replace(reused, end_arrays=k + 4, temporary_arrays=0, other_bases={"end": reused.basis})
 
 
 def figures(results):

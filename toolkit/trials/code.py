@@ -23,6 +23,7 @@ _RUN_IN_TRIALS = (
     "trials/*.py",
     "analysis/predictions.py",
     "analysis/collection.py",
+    "analysis/collected.py",
     "analysis/rehearsal.py",
     "analysis/simulation.py",
 )
