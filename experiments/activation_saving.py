@@ -84,7 +84,7 @@ def figures(results):
         by=["step", "saves"],
         where={**size, "storage": exact, "retain_graph": results.level("retain_graph", False)},
         name="peak",
-        title="The peak with all inputs saved, and with what gradients need",
+        title="The peak, by what functions save",
         caption=f"{chain} The backward pass lets go of the graph.",
     )
     yield bars(
@@ -94,7 +94,7 @@ def figures(results):
         by=["step", "storage"],
         where={**size, "saves": "needed", "retain_graph": results.level("retain_graph", False)},
         name="storage",
-        title="The peak with what gradients need kept as it is, and rounded",
+        title="The peak, by how exactly it is kept",
         caption=f"{chain} The backward pass lets go of the graph.",
     )
     yield bars(

@@ -140,7 +140,7 @@ def figures(results):
     from toolkit.report.charts.bars import bars
 
     for n in results.levels("n"):
-        size = {"n": n, "k": results.levels("k")[-1]}
+        size = {"n": n, **{name: results.levels(name)[-1] for name in ("k", "iterations")}}
         chain = f"A chain of {size['k']} squares."
         yield bars(
             results,
@@ -182,7 +182,7 @@ def findings(results):
     reused, heap, numpy = {**core, "buffers": "reused"}, {**core, "malloc": "heap"}, {**core, "by": "numpy"}
     floor = {"by": "numpy", "buffers": "reused", "malloc": "fixed"}
     for n in reversed(results.levels("n")):
-        size = {"n": n, "k": k}
+        size = {"n": n, "k": k, "iterations": results.levels("iterations")[-1]}
         yield pages(results, core, reused, size)
         for what, more, less in (
             ("with fresh buffers takes {more}, with reused ones {less}", core, reused),

@@ -107,6 +107,7 @@ def figures(results):
         "peak_traced_bytes",
         "traced",
         by=["graph", "gc"],
+        where={name: results.levels(name)[-1] for name in ("n", "iterations")},
         name="peak",
         title="The traced peak of each graph under each policy, and what was simulated",
     )
@@ -127,8 +128,7 @@ EXPERIMENT = Experiment(
                 *(f"threshold={count}" for count in (100, 200, 400, 1000, 2000, 5000)),
                 *(f"every={steps}" for steps in (1, 3, 10, 30)),
                 "manual",
-            ],
-            "iterations": 300,
+            ]
         },
     },
     measures=("traced",),
