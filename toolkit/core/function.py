@@ -37,8 +37,8 @@ class Function:
         The attributes that hold arrays of its own for the gradient, such as a mask.
     keeps_shapes : bool
         Whether gradients have the shapes of their inputs by the making of `backward`, so that the pass need not
-        compare them, which takes a twentieth of its time over small arrays. A `backward` answers for itself:
-        a subclass that defines one anew does not inherit it.
+        compare them, which takes a twentieth of its time over small arrays. That holds of a `forward` and a
+        `backward` together: a subclass that defines either anew does not inherit it.
     """
 
     __slots__ = ("__weakref__", "generation", "inputs", "output_data", "output_layouts", "outputs")
@@ -55,7 +55,7 @@ class Function:
     keeps_shapes: bool = False
 
     def __init_subclass__(cls) -> None:
-        if "backward" in cls.__dict__ and "keeps_shapes" not in cls.__dict__:
+        if not {"forward", "backward"}.isdisjoint(cls.__dict__) and "keeps_shapes" not in cls.__dict__:
             cls.keeps_shapes = False
 
     def forward(self, *xs: Any) -> Any:
@@ -129,6 +129,7 @@ class Function:
         if config.enable_backprop:
             self.inputs = inputs
             self.generation = generation
+            # As `Variable.set_creator` does, whose call takes a thirtieth of a pass forward over small arrays.
             y.creator = self
             y.position = 0
             y.generation = generation + 1

@@ -124,6 +124,18 @@ def test_a_backward_of_its_own_is_looked_at_again():
         Wrong()(Variable(np.ones(2))).backward()
 
 
+def test_the_backward_of_another_forward_is_looked_at_again():
+    class Total(toolkit.Add):
+        __slots__ = ()
+
+        def forward(self, x0, x1):
+            return (x0 + x1).sum()
+
+    assert toolkit.Add.keeps_shapes and not Total.keeps_shapes
+    with pytest.raises(ValueError, match=r"a gradient of shape \(\)"):
+        Total()(Variable(np.ones(2)), Variable(np.ones(2))).backward()
+
+
 @every_case
 def test_float32_stays_float32(function, arrays):
     results = _values_and_gradients(function, [array.astype(np.float32) for array in arrays])
