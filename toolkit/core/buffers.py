@@ -136,6 +136,6 @@ def _references(memory: Array) -> int:
     return sys.getrefcount(memory)
 
 
-_alone = [np.zeros(1)]
+_contained = [np.zeros(1)]
 #: What `sys.getrefcount` tells of an argument that only a list refers to.
-_SOLE_REFERENCES = _references(_alone[0])
+_SOLE_REFERENCES = _references(_contained[0])

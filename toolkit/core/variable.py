@@ -48,7 +48,7 @@ class Variable:
     __array_ufunc__ = None
 
     def __init__(self, data: Array, name: str | None = None) -> None:
-        if type(data) is not np.ndarray and not isinstance(data, np.ndarray):
+        if not isinstance(data, np.ndarray):
             raise TypeError(
                 f"Variable needs a numpy array, not {type(data).__name__}; as_array makes one of a scalar"
             )
