@@ -79,6 +79,18 @@ def test_what_cannot_be_recorded_is_not_predicted():
     assert rehearsed(twice, {}, S) is None
 
 
+def test_cycles_of_the_workloads_own_are_predicted_where_nothing_collects_them():
+    def cycles(trial):
+        for _ in trial.steps(10):
+            own = [Variable(trial.rng.standard_normal(S // 8))]
+            own.append(own)
+            del own
+
+    assert rehearsed(cycles, {"gc": "default"}, S) is rehearsed(cycles, {"gc": "every=2"}, S) is None
+    off = rehearsed(cycles, {"gc": "off"}, S)
+    assert (off.peak_arrays, off.end_arrays) == (10, 10)
+
+
 def test_garbage_that_is_collected_between_steps_is_predicted():
     every = {"references": "strong", "gc": "every=2", "k": 5}
     predicted = rehearsed(workload, every, S)

@@ -42,7 +42,8 @@ def rehearsed(
     -------
     Prediction or None
         None where no simulation says what a toggle or the workload does, where that goes back through no graph,
-        and where it hangs on when the collector comes by counts of objects.
+        where it hangs on when the collector comes by counts of objects, and where it frees cycles of the workload's
+        own.
     """
     config = Config(**toggle_levels(cell))  # type: ignore[arg-type]  # the plan has checked them
     policy = policy_of(cell.get("gc", "default"))
@@ -60,7 +61,9 @@ def rehearsed(
     )
     arguments = tuple(workload_levels(cell).items())
     recording = _recorded(workload, arguments, config.saves, config.storage, seed)
-    simulated = simulate(recording, mode) if recording else None
+    if recording is None or (recording.has_own_cycles and policy != policy_of("off")):
+        return None
+    simulated = simulate(recording, mode)
     if simulated is None or not simulated.exact:
         return None
     end_bytes = simulated.end_bytes
