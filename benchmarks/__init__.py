@@ -1,15 +1,12 @@
 """What the toolkit costs, measured on this machine: `make bench`.
 
 Each module of this folder is a benchmark, and its docstring's first line says of what. Its function ``measure``
-yields readings as it takes them. Comparisons are made in one interleaved run, by `seconds_of`: figures of two runs
+yields readings as it takes them. Comparisons are made in one interleaved run, as in `_racing`: figures of two runs
 differ by what else the machine did meanwhile.
 """
 
-import gc
 import os
-import statistics
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -56,24 +53,3 @@ class Benchmark(Protocol):
     @staticmethod
     def measure() -> Iterator[Reading]:
         """Yield the readings, each as soon as it is taken."""
-
-
-def seconds_of(candidates: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Return the median time of each candidate, in seconds, over rounds that run each of them once in turn.
-
-    The collector is off meanwhile and runs between them: its pauses belong to none of them.
-    """
-    seconds: dict[str, list[float]] = {name: [] for name in candidates}
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        for _ in range(rounds):
-            for name, run in candidates.items():
-                gc.collect()
-                began = time.perf_counter()
-                run()
-                seconds[name].append(time.perf_counter() - began)
-    finally:
-        if enabled:
-            gc.enable()
-    return {name: statistics.median(taken) for name, taken in seconds.items()}

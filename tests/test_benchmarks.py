@@ -50,12 +50,6 @@ def test_a_reading_is_printed_with_its_target(tmp_path: Path, value: float, code
     assert word in ran.stdout.splitlines()[1]
 
 
-def test_candidates_are_run_in_turn() -> None:
-    order: list[str] = []
-    taken = benchmarks.seconds_of({name: lambda name=name: order.append(name) for name in "ab"}, rounds=3)
-    assert order == ["a", "b"] * 3 and set(taken) == {"a", "b"}
-
-
 def test_a_small_store_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     store = import_module("benchmarks.store")
     monkeypatch.setattr(store, "COUNTS", (20, 40, 80))

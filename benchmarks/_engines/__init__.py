@@ -9,7 +9,7 @@ Each offers the same words, so that a workload is written once and every engine 
 - `forward(function, *arrays)`: the same without a graph or a way back; returns the result as an array.
 
 `MODES`, where they are there, names the engine's modes beside its plain one: a context manager for each, made anew
-every time it is entered.
+every time it is entered. `TRACED` is false of an engine whose arrays are not numpy's: its bytes are not told.
 """
 
 from functools import cache
