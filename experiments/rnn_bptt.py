@@ -67,7 +67,7 @@ def through(network, state, phase, length, every):
     return total
 
 
-def wanted(cell):
+def where(cell):
     return cell["measure"] == "traced" or cell["retain_graph"]
 
 
@@ -200,7 +200,7 @@ EXPERIMENT = Experiment(
             "replicates": {"timed": 10},
         },
     },
-    where=wanted,
+    where=where,
     predict=predict,
     figures=figures,
     findings=findings,

@@ -69,7 +69,7 @@ def workload(trial, *, checkpoints, steps, batch):
     return list(network.parameters())
 
 
-def wanted(cell):
+def where(cell):
     if (cell["measure"] == "ledger") != (cell["steps"] == FEW_STEPS):
         return False
     if cell["measure"] == "traced":
@@ -202,7 +202,7 @@ EXPERIMENT = Experiment(
         "full": {"batch": [64, 256], "replicates": {"timed": 10}},
     },
     requires=[PACKAGE],
-    where=wanted,
+    where=where,
     predict=predict,
     figures=figures,
     findings=findings,

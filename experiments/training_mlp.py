@@ -83,7 +83,7 @@ def train(trial, steps, batch, width):
     return network
 
 
-def wanted(cell):
+def where(cell):
     # Without garbage every policy of the collector is the same one.
     if (cell["gc"] == "default") == (cell["mode"] == "strong references"):
         return False
@@ -281,7 +281,7 @@ EXPERIMENT = Experiment(
         "full": {"batch": [512, 1024], "replicates": {"timed": 10}},
     },
     requires=[PACKAGE],
-    where=wanted,
+    where=where,
     predict=predict,
     figures=figures,
     findings=findings,
