@@ -30,7 +30,7 @@ class Names:
         self._seen: set[object] = set()
 
     def add_row(self, row: Row) -> None:
-        """Count a trial in: see `add`."""
+        """Count a trial in, see `add`; its mappings, which are known again by identity, have to live on."""
         # Trials share their names, and mostly their mappings: few of them have a new one.
         names = (row.experiment, *row.metrics)
         mappings = (id(row.factors), id(row.constants), id(row.conditions))
