@@ -180,12 +180,12 @@ class _Design:
     def levels(self, name: str, default: Level) -> tuple[Level, ...]:
         return self.factors.get(name, (self.constants.get(name, default),))
 
-    def cells(self, experiment: Experiment) -> Iterable[tuple[dict[str, Level], Measure]]:
-        """Yield each cell with each measure that is wanted of it."""
+    def cells(self, experiment: Experiment) -> Iterator[tuple[int, dict[str, Level], Measure]]:
+        """Yield the place of each cell among all that could be, the cell, and each measure that is wanted of it."""
         if _lacking(experiment):
             return
         skipped = _skipped(experiment, self)
-        for levels in itertools.product(*self.factors.values()):
+        for place, levels in enumerate(itertools.product(*self.factors.values())):
             cell = dict(zip(self.factors, levels, strict=True))
             if skipped and any(
                 f"{name}={level}" in skipped for name, level in {**self.constants, **cell}.items()
@@ -193,7 +193,15 @@ class _Design:
                 continue
             for measure in MEASURES:
                 if measure in self.measures and self._wants(experiment, cell, measure):
-                    yield cell, measure
+                    yield place, cell, measure
+
+    def cell(self, place: int) -> dict[str, Level]:
+        """Return the cell at that place: the levels of the last factor change fastest."""
+        chosen: list[Level] = []
+        for levels in reversed([*self.factors.values()]):
+            place, which = divmod(place, len(levels))
+            chosen.append(levels[which])
+        return dict(zip(self.factors, reversed(chosen), strict=True))
 
     def _wants(self, experiment: Experiment, cell: Mapping[str, Level], measure: Measure) -> bool:
         if experiment.where is None:
@@ -205,7 +213,7 @@ class _Design:
 
 
 class Grid:
-    """The trials of an experiment, made anew each time they are iterated over.
+    """The trials of an experiment, made anew each time they are iterated over, or one by its number.
 
     Parameters
     ----------
@@ -228,34 +236,54 @@ class Grid:
         self, experiment: Experiment, design: _Design, digest: str, replicates: int | None = None
     ) -> None:
         self._experiment, self._design, self._digest = experiment, design, digest
+        # To find the script is to ask the file system: once is enough for a million trials.
+        self._name, self._script = experiment.name, str(experiment.script)
         self._repeats = {
             measure: replicates or design.replicates.get(measure, 1) for measure in design.measures
         }
+        self._most_repeats = max(self._repeats.values())
         # Every cell is looked at once before anything runs: what fails for one of them fails here.
-        self._length = sum(self._repeats[measure] for _, measure in self._cells())
+        self._length = sum(self._repeats[measure] for *_, measure in design.cells(experiment))
 
     def __len__(self) -> int:
         return self._length
 
     def __iter__(self) -> Iterator[Trial]:
-        name, script = self._experiment.name, str(self._experiment.script)
-        for cell, measure in self._cells():
-            for replicate in range(self._repeats[measure]):
-                yield Trial(
-                    experiment=name,
-                    script=script,
-                    factors=cell,
-                    constants=self._design.constants,
-                    measure=measure,
-                    replicate=replicate,
-                    seed=self._experiment.seed,
-                    deadline_seconds=self._experiment.deadline_seconds,
-                    code_digest=self._digest,
-                    memory_limit_bytes=self._experiment.memory_limit_bytes,
-                )
+        for _, trial in self.numbered():
+            yield trial
 
-    def _cells(self) -> Iterator[tuple[dict[str, Level], Measure]]:
-        return iter(self._design.cells(self._experiment))
+    @property
+    def span(self) -> int:
+        """What the numbers of all trials are below."""
+        cells = math.prod(map(len, self._design.factors.values()))
+        return cells * len(MEASURES) * self._most_repeats
+
+    def numbered(self) -> Iterator[tuple[int, Trial]]:
+        """Yield every trial with its number, in rising order; cells that are left out leave gaps."""
+        for place, cell, measure in self._design.cells(self._experiment):
+            first = (place * len(MEASURES) + MEASURES.index(measure)) * self._most_repeats
+            for replicate in range(self._repeats[measure]):
+                yield first + replicate, self._trial(cell, measure, replicate)
+
+    def trial(self, number: int) -> Trial:
+        """Return the trial that `numbered` gives that number."""
+        rest, replicate = divmod(number, self._most_repeats)
+        place, measure = divmod(rest, len(MEASURES))
+        return self._trial(self._design.cell(place), MEASURES[measure], replicate)
+
+    def _trial(self, cell: Mapping[str, Level], measure: Measure, replicate: int) -> Trial:
+        return Trial(
+            experiment=self._name,
+            script=self._script,
+            factors=cell,
+            constants=self._design.constants,
+            measure=measure,
+            replicate=replicate,
+            seed=self._experiment.seed,
+            deadline_seconds=self._experiment.deadline_seconds,
+            code_digest=self._digest,
+            memory_limit_bytes=self._experiment.memory_limit_bytes,
+        )
 
 
 def _skipped(experiment: Experiment, design: _Design) -> dict[str, str]:
@@ -336,7 +364,7 @@ def _check(experiment: Experiment, design: _Design) -> None:
 
 
 def _check_profiler(experiment: Experiment, design: _Design) -> None:
-    profiled = (cell for cell, measure in design.cells(experiment) if measure == "profiled")
+    profiled = (cell for _, cell, measure in design.cells(experiment) if measure == "profiled")
     for level in dict.fromkeys({**design.constants, **cell}.get("python", "this") for cell in profiled):
         if not can_import(interpreter({"python": level}), "memory_profiler"):
             raise UsageError(

@@ -51,6 +51,17 @@ def test_no_trials_are_soon_done():
     assert list(run_trials([], jobs=2)) == []
 
 
+class Asked(list):
+    """Trials that count how many of them were asked for."""
+
+    count = 0
+
+    def __iter__(self):
+        for trial in super().__iter__():
+            self.count += 1
+            yield trial
+
+
 @pytest.mark.parametrize("how", ["closed", "interrupted"])
 def test_leaving_early_ends_what_runs_and_starts_nothing_more(make_trial, tmp_path, monkeypatch, how):
     statuses = []
@@ -66,9 +77,12 @@ def test_leaving_early_ends_what_runs_and_starts_nothing_more(make_trial, tmp_pa
     trials += [
         make_trial(begin + "time.sleep(600)", "resident", constants={"name": name}) for name in (1, 2, 3, 4)
     ]
-    ended = run_trials(trials, jobs=2)
+    asked = Asked(trials)
+    ended = run_trials(asked, jobs=2)
     first, _ = next(ended)
     assert first is trials[0]
+    # A million of them would not be made before they run.
+    assert asked.count == 2
     if how == "closed":
         ended.close()
     else:

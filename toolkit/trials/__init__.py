@@ -2,9 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 Level: TypeAlias = bool | int | float | str
 Measure: TypeAlias = Literal["resident", "traced", "timed", "ledger", "lines", "profiled"]
@@ -88,6 +88,16 @@ class Trial:
             self.code_digest,
         ]
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+
+
+class Trials(Protocol):
+    """Trials to be gone through at will: a list, or what makes each of them anew."""
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+
+    def __iter__(self) -> Iterator[Trial]:
+        """Yield each of them."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import distributed
 from distributed.scheduler import KilledWorker
 
-from toolkit.trials import ExecutorLost, ExecutorUnusable, Outcome, Trial
+from toolkit.trials import ExecutorLost, ExecutorUnusable, Outcome, Trial, Trials
 from toolkit.trials.host import MUST_AGREE
 from toolkit.trials.worker import Refused, answer, end_run, introduce, pack_order, unpack_answer
 
@@ -141,7 +141,7 @@ class Cluster:
             "workers": dict(Counter(one["host"] for one in introduced)),
         }
 
-    def run(self, trials: Sequence[Trial]) -> Generator[tuple[Trial, Outcome], None, None]:
+    def run(self, trials: Trials) -> Generator[tuple[Trial, Outcome], None, None]:
         """Run every trial on the cluster: see `executors.Executor`."""
         # A name of its own: trials that are tried again are not to meet the end of the first attempts.
         name, waiting = uuid.uuid4().hex, iter(trials)

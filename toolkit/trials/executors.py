@@ -1,11 +1,11 @@
 """Where trials run: in this process's own children, or on the workers of a cluster."""
 
 import re
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-from toolkit.trials import ExecutorUnusable, Outcome, Trial
+from toolkit.trials import ExecutorUnusable, Outcome, Trial, Trials
 from toolkit.trials.local import run_trials
 
 __all__ = ["Executor", "opened"]
@@ -27,7 +27,7 @@ class Executor(Protocol):
 
     facts: Mapping[str, Any]
 
-    def run(self, trials: Sequence[Trial]) -> Generator[tuple[Trial, Outcome], None, None]:
+    def run(self, trials: Trials) -> Generator[tuple[Trial, Outcome], None, None]:
         """Run every trial and yield each with its outcome as it ends.
 
         Closing the generator ends the trials that are running.
@@ -93,5 +93,5 @@ class _Local:
         self.facts: Mapping[str, Any] = {}
         self._jobs = jobs
 
-    def run(self, trials: Sequence[Trial]) -> Generator[tuple[Trial, Outcome], None, None]:
+    def run(self, trials: Trials) -> Generator[tuple[Trial, Outcome], None, None]:
         return run_trials(trials, self._jobs)

@@ -1,10 +1,10 @@
 """Trials on this host: how many run at once, and in which order they come back."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from threading import Event, Thread
 
-from toolkit.trials import Outcome, Trial
+from toolkit.trials import Outcome, Trial, Trials
 from toolkit.trials.folder import sweep
 from toolkit.trials.supervisor import end_all, supervise
 from toolkit.trials.turns import turn
@@ -12,7 +12,7 @@ from toolkit.trials.turns import turn
 __all__ = ["run_trials"]
 
 
-def run_trials(trials: Sequence[Trial], jobs: int) -> Generator[tuple[Trial, Outcome], None, None]:
+def run_trials(trials: Trials, jobs: int) -> Generator[tuple[Trial, Outcome], None, None]:
     """Run every trial and yield each with its outcome as it ends.
 
     Trials that measure memory run `jobs` at a time; timed ones follow, one at a time, because whatever runs
@@ -20,13 +20,13 @@ def run_trials(trials: Sequence[Trial], jobs: int) -> Generator[tuple[Trial, Out
     generator ends the trials that are running.
     """
     sweep()
-    memory = [trial for trial in trials if trial.measure != "timed"]
-    timed = [trial for trial in trials if trial.measure == "timed"]
+    memory = (trial for trial in trials if trial.measure != "timed")
+    timed = (trial for trial in trials if trial.measure == "timed")
     yield from _run(memory, jobs, alone=jobs == 1)
     yield from _run(timed, 1, alone=True)
 
 
-def _run(trials: Sequence[Trial], jobs: int, *, alone: bool) -> Generator[tuple[Trial, Outcome], None, None]:
+def _run(trials: Iterable[Trial], jobs: int, *, alone: bool) -> Generator[tuple[Trial, Outcome], None, None]:
     ended = Event()
 
     def run(trial: Trial) -> Outcome:
