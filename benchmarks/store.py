@@ -26,8 +26,8 @@ MEASURES: tuple[Measure, ...] = ("resident",) * 5 + ("traced",) + ("timed",) * 4
 #: What each act does, once what it needs is imported; and its targets for the largest store, in s and MiB.
 ACTS: dict[str, tuple[str, str, float | None, float | None]] = {
     "list finished keys": (
-        "from toolkit.store.read import finished_keys",
-        "finished_keys(results)",
+        "from toolkit.store.read import read_earlier",
+        "read_earlier(results, retry_failed=False)",
         0.5,
         None,
     ),

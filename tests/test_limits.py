@@ -181,7 +181,7 @@ def test_trials_of_many_experiments_are_gone_through_once():
 
 def test_nothing_to_run_fits():
     refuse_what_cannot_fit({}, [], 2)
-    assert limited([], 2, None) == []
+    assert list(limited([], 2, None)) == []
 
 
 def test_a_limit_is_no_other_trial():

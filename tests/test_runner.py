@@ -1,7 +1,9 @@
 """A run, with real trials in a real store: what it runs, what it leaves out, what it records."""
 
 import math
+import sqlite3
 import sys
+import tracemalloc
 from dataclasses import replace
 from random import Random
 
@@ -152,8 +154,6 @@ def test_a_failure_counts_also_where_other_code_has_run_since(go, experiment, re
 
 
 def test_a_damaged_row_is_run_again_when_it_is_asked_for(go, results):
-    import sqlite3
-
     go()
     with sqlite3.connect(results / "results.db") as connection:
         connection.execute("UPDATE trial SET elapsed_seconds = 99")
@@ -176,6 +176,26 @@ def test_the_order_is_shuffled_by_a_recorded_seed(go, experiment, results):
     assert described.description["arguments"] == ["run", "counted.py"]
     assert described.description["python"] == describe()["python"]
     assert described.ended_at is not None
+
+
+def peak_of_planning(go, count):
+    def interrupt(summary, trial, outcome):
+        assert summary.to_do == 20 * count
+        raise KeyboardInterrupt
+
+    tracemalloc.start()
+    with pytest.raises(KeyboardInterrupt):
+        go(overrides={"n": list(range(count))}, replicates=20, tell=interrupt)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return peak
+
+
+def test_before_its_first_trial_a_large_run_has_taken_little_more_memory_than_a_small_one(go):
+    # The first loads what every run needs.
+    _, small = peak_of_planning(go, 1), peak_of_planning(go, 1)
+    # Two thousand trials are 16,000 bytes, and as a list would be a megabyte.
+    assert peak_of_planning(go, 100) < small + 2**17
 
 
 def test_predictions_are_stored_with_memory_trials(go, experiment, results):
@@ -324,6 +344,16 @@ def test_figures_of_another_environment_are_not_mixed_in(go, from_elsewhere, nam
 def test_figures_of_another_environment_are_mixed_in_where_it_is_asked_for(go, from_elsewhere):
     from_elsewhere(python="2.7.18")
     assert go(mix=True)[0].ok == 1
+
+
+def test_a_damaged_row_of_another_environment_is_no_figure(go, from_elsewhere, results, experiment):
+    from_elsewhere()
+    with sqlite3.connect(results / "results.db") as connection:
+        connection.execute('UPDATE trial SET conditions = \'{"numpy":"1.0"}\'')
+    connection.close()
+    assert go()[0].ok == 1
+    summary, _ = go(overrides={"n": [77]})
+    assert (summary.finished_before, summary.failed_before) == (1, 1)
 
 
 def test_what_must_not_agree_may_differ(go, from_elsewhere):

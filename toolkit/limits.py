@@ -1,16 +1,17 @@
 """The memory that trials may take here: a grid that could not fit is refused before it starts."""
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import islice
 
 from toolkit.experiment import LEAST_MEMORY_BYTES, Experiment
 from toolkit.planning import UsageError
 from toolkit.theory import predicted_peaks
-from toolkit.trials import Trial
+from toolkit.trials import Trial, Trials
 from toolkit.trials.capacity import mebibytes, spare_bytes
 
-__all__ = ["limited", "parse_size", "refuse_what_cannot_fit"]
+__all__ = ["Limited", "limited", "parse_size", "refuse_what_cannot_fit"]
 
 _SIZES = {"": 1} | {
     f"{letter}{ending}": base**power
@@ -39,7 +40,37 @@ def parse_size(text: str) -> int:
     return size
 
 
-def limited(trials: Sequence[Trial], jobs: int, asked_bytes: int | None) -> list[Trial]:
+@dataclass(frozen=True)
+class Limited:
+    """Trials with a limit that none of them has of itself.
+
+    Attributes
+    ----------
+    trials : Trials
+        As they were.
+    asked_bytes : int or None
+        What goes before the limits that they have; None for nothing.
+    most_bytes : int or None
+        What no limit is beyond, and what those have that have none; None for what the machine that runs them says.
+    """
+
+    trials: Trials
+    asked_bytes: int | None
+    most_bytes: int | None = None
+
+    def __len__(self) -> int:
+        return len(self.trials)
+
+    def __iter__(self) -> Iterator[Trial]:
+        for trial in self.trials:
+            yield replace(trial, memory_limit_bytes=self._limit(trial))
+
+    def _limit(self, trial: Trial) -> int | None:
+        limits = (self.asked_bytes or trial.memory_limit_bytes, self.most_bytes)
+        return min((limit for limit in limits if limit is not None), default=None)
+
+
+def limited(trials: Trials, jobs: int, asked_bytes: int | None) -> Trials:
     """Return the trials, each with the memory limit that holds for it on this machine.
 
     That is what is asked for, or what the experiment declares; where neither says anything, and never beyond it,
@@ -57,14 +88,10 @@ def limited(trials: Sequence[Trial], jobs: int, asked_bytes: int | None) -> list
             f"machine can spare {mebibytes(spare)}: {_other_jobs(spare, asked_bytes)}, or give a smaller "
             "--memory-limit"
         )
-    share = asked_bytes or spare // at_once
-    return [
-        replace(trial, memory_limit_bytes=min(asked_bytes or trial.memory_limit_bytes or share, share))
-        for trial in trials
-    ]
+    return Limited(trials, asked_bytes, asked_bytes or spare // at_once)
 
 
-def refuse_what_cannot_fit(experiments: Mapping[str, Experiment], trials: Sequence[Trial], jobs: int) -> None:
+def refuse_what_cannot_fit(experiments: Mapping[str, Experiment], trials: Trials, jobs: int) -> None:
     """Refuse a grid of which theory says that one of its trials would pass its limit.
 
     Raises
@@ -72,10 +99,11 @@ def refuse_what_cannot_fit(experiments: Mapping[str, Experiment], trials: Sequen
     UsageError
         With the arithmetic and what would be valid.
     """
-    if not trials:
+    if not len(trials):
         return
-    peaks = list(predicted_peaks(experiments, trials))
-    largest, arrays = max(peaks, key=lambda peak: peak[1] - _limit(peak[0]), default=(trials[0], 0))
+    peaks = predicted_peaks(experiments, trials)
+    most = max(peaks, key=lambda peak: peak[1] - _limit(peak[0]), default=None)
+    largest, arrays = most or (next(iter(trials)), 0)
     limit, needed = _limit(largest), LEAST_MEMORY_BYTES + arrays
     if needed <= limit:
         return
@@ -87,7 +115,7 @@ def refuse_what_cannot_fit(experiments: Mapping[str, Experiment], trials: Sequen
     # Where theory says nothing, there is no word of arrays.
     sum_of_one = (
         f"{largest.experiment} {levels}: "
-        f"{predicted if peaks else f'{mebibytes(needed)} a trial for its processes alone'}"
+        f"{predicted if most else f'{mebibytes(needed)} a trial for its processes alone'}"
     )
     at_once, spare = _at_once(trials, jobs), spare_bytes()
     if needed * at_once > spare:
@@ -105,9 +133,10 @@ def _limit(trial: Trial) -> int:
     return trial.memory_limit_bytes or 0
 
 
-def _at_once(trials: Sequence[Trial], jobs: int) -> int:
+def _at_once(trials: Trials, jobs: int) -> int:
     # Timed trials run alone.
-    return max(1, min(jobs, sum(trial.measure != "timed" for trial in trials)))
+    memory = (trial for trial in trials if trial.measure != "timed")
+    return max(1, sum(1 for _ in islice(memory, jobs)))
 
 
 def _other_jobs(spare: int, needed: int) -> str:

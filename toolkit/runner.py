@@ -4,25 +4,25 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence, Set
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
-from random import Random
-from typing import Any
 
 from toolkit.experiment import Experiment
-from toolkit.limits import limited, refuse_what_cannot_fit
-from toolkit.planning import UsageError, plan, skipped_levels
+from toolkit.limits import Limited, limited, refuse_what_cannot_fit
+from toolkit.planning import Grid, UsageError, plan, skipped_levels
 from toolkit.provenance import describe
-from toolkit.store import Contents, Row
-from toolkit.store.read import read_store
+from toolkit.store import Run
+from toolkit.store.read import damaged_trials, read_earlier
 from toolkit.theory import check_predictions, with_prediction
-from toolkit.trials import Level, Outcome, Trial
+from toolkit.trials import Level, Outcome, Trial, Trials
 from toolkit.trials.retrying import may_try_again
+from toolkit.waiting import Waiting
 
 try:
+    from toolkit.mixing import refuse_another_environment
     from toolkit.store.write import Writer
     from toolkit.trials.executors import Executor, opened
-    from toolkit.trials.host import MUST_AGREE, OF_THE_INTERPRETER
 except ModuleNotFoundError as problem:
     if problem.name != "fcntl":
         raise
@@ -131,56 +131,65 @@ def run(request: Request, tell: Callable[[Summary, Trial | None, Outcome | None]
         When trials cannot run where they are asked to, or no longer; what has ended is stored.
     """
     declared = _by_name(request.experiments)
-    trials = [
-        trial
+    grids = [
+        plan(experiment, request.profile, request.overrides, request.replicates)
         for experiment in declared.values()
-        for trial in plan(experiment, request.profile, request.overrides, request.replicates)
     ]
-    check_predictions(declared, trials)
+    check_predictions(declared, chain.from_iterable(grids))
     skipped = {
         name: levels
         for name, experiment in declared.items()
         if (levels := skipped_levels(experiment, request.profile, request.overrides))
     }
     description = describe() | ({"skipped_levels": skipped} if skipped else {})
+    one_of_each = [trial for grid in grids for trial in islice(grid, 1)]
     writer = Writer(request.results_dir)
     if not writer.path.exists():
         # Nothing is finished, and what cannot be run is to leave nothing behind.
-        _limited(request, declared, trials)
-    scripts = {trial.script: trial.code_digest for trial in trials}
+        _limited(request, declared, Waiting(grids, lambda trial: True))
+    scripts = {trial.script: trial.code_digest for trial in one_of_each}
     with opened(request.executor, request.jobs, scripts, mix=request.mix) as executor, writer as store:
         description |= executor.facts
-        contents = read_store(request.results_dir)
+        earlier = read_earlier(request.results_dir, retry_failed=request.retry_failed)
         if not request.mix:
-            _refuse_another_environment(contents, description, trials, request.results_dir)
-        ended_well = contents.finished_keys(retry_failed=True)
-        finished = contents.finished_keys(retry_failed=request.retry_failed)
-        before = [trial.key for trial in trials if trial.key in finished]
-        waiting = _limited(request, declared, [trial for trial in trials if trial.key not in finished])
+            refuse_another_environment(earlier, description, grids, request.results_dir)
+        # Where nothing is finished, a million keys need not be made.
+        waiting = Waiting(grids, lambda trial: not earlier.finished or trial.key not in earlier.finished)
+        to_run = _limited(request, declared, waiting)
+        planned = sum(map(len, grids))
         summary = Summary(
-            planned=len(trials),
-            finished_before=len(before),
-            failed_before=sum(key not in ended_well for key in before),
+            planned=planned,
+            finished_before=planned - len(waiting),
+            failed_before=_count(grids, earlier.failed),
             skipped=_told(skipped),
-            resumes=_cut_off(contents, declared.keys()),
+            resumes=_cut_off(earlier.runs, declared.keys()),
         )
         tell(summary, None, None)
         order_seed = secrets.randbits(32)
-        Random(order_seed).shuffle(waiting)
+        waiting.shuffle(order_seed)
         run_id = store.begin_run(
             description
             | {"profile": request.profile, "order_seed": order_seed, "arguments": list(request.arguments)},
-            trials,
+            one_of_each,
         )
         # Whatever ends the loop early ends the trials that are running before the store is closed.
-        with closing(_attempts(executor, waiting, contents.attempt_counts)) as attempts:
+        with closing(_attempts(executor, to_run, earlier.tried)) as attempts:
             for trial, outcome, goes_on in attempts:
                 outcome = with_prediction(declared[trial.experiment], trial, outcome)
                 store.add(run_id, trial, outcome)
                 summary.count(outcome, goes_on=goes_on)
                 tell(summary, trial, outcome)
         store.end_run(run_id)
+        if summary.finished_before and not request.retry_failed:
+            # After the trials, not to keep them waiting: it takes as long as to read the whole store.
+            damaged = damaged_trials(request.results_dir) - earlier.failed
+            summary.failed_before += _count(grids, damaged)
     return summary
+
+
+def _count(grids: Sequence[Grid], keys: Set[str]) -> int:
+    """Return how many of the trials have one of these keys."""
+    return sum(trial.key in keys for trial in chain.from_iterable(grids)) if keys else 0
 
 
 def _told(skipped: Mapping[str, Mapping[str, str]]) -> list[str]:
@@ -193,7 +202,7 @@ def _told(skipped: Mapping[str, Mapping[str, str]]) -> list[str]:
 
 
 def _attempts(
-    executor: Executor, trials: Sequence[Trial], made: Counter[str]
+    executor: Executor, trials: Trials, tried: Counter[str]
 ) -> Generator[tuple[Trial, Outcome, bool], None, None]:
     """Run every trial; yield each attempt as it ends, and whether another one follows.
 
@@ -201,36 +210,37 @@ def _attempts(
     ----------
     executor : Executor
         Where they run.
-    trials : sequence of Trial
+    trials : Trials
         What to run.
-    made : counter of str
+    tried : counter of str
         How many attempts at each trial were made before, by key.
     """
-    while trials:
+    while len(trials):
         again = []
         with closing(executor.run(trials)) as ended:
             for trial, outcome in ended:
-                made[trial.key] += 1
-                goes_on = may_try_again(outcome.status, made[trial.key])
+                # Forgotten where it ends: a grid may have a million.
+                made = tried.pop(trial.key, 0) + 1
+                goes_on = may_try_again(outcome.status, made)
                 if goes_on:
+                    tried[trial.key] = made
                     again.append(trial)
                 yield trial, outcome, goes_on
         # After all others: what was short of memory may have passed by then.
         trials = again
 
 
-def _cut_off(contents: Contents, declared: Set[str]) -> int | None:
+def _cut_off(runs: Sequence[Run], declared: Set[str]) -> int | None:
     """Return the number of the last run of these experiments if it did not come to its end."""
-    last = next((one for one in reversed(contents.runs) if one.plans.keys() & declared), None)
+    last = next((one for one in reversed(runs) if one.plans.keys() & declared), None)
     return last.id if last is not None and last.ended_at is None else None
 
 
-def _limited(request: Request, declared: Mapping[str, Experiment], trials: Sequence[Trial]) -> list[Trial]:
+def _limited(request: Request, declared: Mapping[str, Experiment], trials: Trials) -> Trials:
     """Return the trials with the memory limits that hold where they run, if they fit."""
     if request.executor != "local":
         # What another host can spare, its worker says.
-        asked = request.memory_limit_bytes
-        return [replace(trial, memory_limit_bytes=asked or trial.memory_limit_bytes) for trial in trials]
+        return Limited(trials, request.memory_limit_bytes)
     limited_trials = limited(trials, request.jobs, request.memory_limit_bytes)
     refuse_what_cannot_fit(declared, limited_trials, request.jobs)
     return limited_trials
@@ -246,40 +256,3 @@ def _by_name(experiments: Sequence[Experiment]) -> dict[str, Experiment]:
                 f"{script} and {experiment.script} have one name: results could not tell them apart"
             )
     return named
-
-
-def _refuse_another_environment(
-    contents: Contents, description: Mapping[str, Any], trials: Sequence[Trial], results_dir: Path
-) -> None:
-    # Figures of code that neither is planned now nor was last are not shown beside the new ones.
-    codes = {name: plan.code_digest for name, plan in contents.plans.items()}
-    codes |= {trial.experiment: trial.code_digest for trial in trials}
-    rows = [
-        row
-        for row in (*contents.rows, *contents.left_out)
-        if row.status == "ok" and row.code_digest == codes[row.experiment]
-    ]
-    described = {run.id: run.description for run in contents.runs}
-    any_here = any(_runs_in_its_interpreter(trial, description) for trial in trials)
-    for row in rows:
-        if row.run not in described:
-            continue
-        there = _runs_in_its_interpreter(row, described[row.run])
-        for name in MUST_AGREE:
-            if name in OF_THE_INTERPRETER and not (any_here and there):
-                continue
-            # The hosts of a cluster may be of several kinds: there the trial itself tells.
-            before, now = row.conditions.get(name, described[row.run].get(name)), description[name]
-            if before != now:
-                raise UsageError(
-                    f"{results_dir} holds figures taken with {name} {before}, and this is {name} {now}: "
-                    "take another folder with --results, or allow both with --mix"
-                )
-
-
-def _runs_in_its_interpreter(trial: Trial | Row, description: Mapping[str, Any]) -> bool:
-    """Whether a trial of the run that `description` tells of runs in the interpreter that does the run."""
-    # One that names its interpreter has it among its levels: nobody takes its figures for another's. A version
-    # names one without its patch release.
-    version, _, _ = str(description.get("python", "")).rpartition(".")
-    return {**trial.constants, **trial.factors}.get("python", "this") in ("this", version)

@@ -2,7 +2,7 @@
 
 import sqlite3
 
-from toolkit.store.read import read_store
+from toolkit.store.read import read_earlier, read_store
 from toolkit.store.write import Writer
 
 
@@ -16,7 +16,6 @@ def stored(results, make_trial, *outcomes):
 def test_a_trial_that_was_tried_once_has_no_earlier_attempt(results, make_trial, make_outcome):
     contents = stored(results, make_trial, make_outcome())
     assert contents.attempts == ()
-    assert contents.attempt_counts == {make_trial().key: 1}
 
 
 def test_an_attempt_that_failed_stays_beside_the_one_row_of_its_trial(results, make_trial, make_outcome):
@@ -39,7 +38,7 @@ def test_an_attempt_that_failed_stays_beside_the_one_row_of_its_trial(results, m
         0.0,
     )
     assert (second.exit_code, second.message) == (None, "메모리 \\ud800")
-    assert contents.attempt_counts == {row.key: 3}
+    assert contents.earlier_endings == {row.key: ("killed", "crash")}
 
 
 def test_what_ended_well_is_never_superseded(results, make_trial, make_outcome):
@@ -52,10 +51,10 @@ def test_what_says_nothing_of_the_trial_is_not_finished_until_it_was_tried_three
 ):
     key = make_trial().key
     for attempts, finished in ((1, set()), (2, set()), (3, {key})):
-        contents = stored(results, make_trial, make_outcome("killed"))
-        assert contents.attempt_counts[key] == attempts
-        assert contents.finished_keys(retry_failed=False) == finished
-        assert contents.finished_keys(retry_failed=True) == set()
+        stored(results, make_trial, make_outcome("killed"))
+        earlier, again = (read_earlier(results, retry_failed=retry) for retry in (False, True))
+        assert (earlier.finished, earlier.tried[key]) == (finished, 0 if finished else attempts)
+        assert (again.finished, again.tried[key]) == (set(), attempts)
 
 
 def test_a_damaged_attempt_is_named_and_left_out(results, make_trial, make_outcome):

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 import toolkit
 from toolkit.store import BadStore, Contents, DamagedRows, OlderCode, Plan, Row
 from toolkit.store.encoding import Packed, digest_of
-from toolkit.store.read import finished_keys, frame, load, read_store, series
+from toolkit.store.read import damaged_trials, frame, load, read_earlier, read_store, series
 from toolkit.store.schema import RUN_CELLS, TRIAL_CELLS
 from toolkit.store.write import Writer
 from toolkit.trials import Outcome, Trial
@@ -185,7 +185,7 @@ def test_the_code_that_was_planned_last_is_the_newest_whenever_it_ran(
         assert load(results)["code_digest"].tolist() == ["first"]
     contents = read_store(results)
     assert [row.code_digest for row in contents.left_out] == ["second"]
-    assert contents.finished_keys(retry_failed=True) == {first.key, second.key}
+    assert read_earlier(results, retry_failed=True).finished == {first.key, second.key}
     assert contents.plans == {"step17": Plan(code_digest="first", seed=7, constants={"iterations": 400})}
 
 
@@ -288,11 +288,39 @@ def test_every_level_and_metric_has_a_column_of_its_own(levels: set[str], metric
     assert len(made) == 11 + len(levels) + len(metrics)
 
 
-def test_the_keys_are_listed_without_the_rows(filled: Path) -> None:
+def test_what_a_run_has_to_know_is_told_without_the_rows(
+    filled: Path, make_trial: MakeTrial, make_outcome: MakeOutcome
+) -> None:
+    with Writer(filled) as store:
+        for _ in range(2):
+            store.add(1, make_trial(6), make_outcome("killed"))
+        store.add(1, make_trial(7, factors={"n": 1, "python": "this"}), make_outcome())
+    contents, earlier = read_store(filled), read_earlier(filled, retry_failed=False)
+    assert earlier.runs == contents.runs
+    assert earlier.finished == {row.key for row in contents.rows if row.status != "killed"}
+    assert earlier.failed == {make_trial(5).key}
+    assert earlier.tried == {make_trial(6).key: 2}
+    # Those of all trials but one are alike: of their levels only the interpreter would count.
+    assert [dict(one.factors) for one in earlier.settings] == [{}, {"n": 1, "python": "this"}]
+    for one in earlier.settings:
+        assert (one.run, one.experiment, one.code_digest) == (1, "step17", "c0de")
+        assert one.conditions == contents.rows[0].conditions and one.constants == contents.rows[0].constants
+    assert read_earlier(filled, retry_failed=True).tried == {make_trial(5).key: 1, make_trial(6).key: 2}
+
+
+def test_rows_are_taken_at_their_word_until_all_are_looked_at(filled: Path, make_trial: MakeTrial) -> None:
     rewrite(filled, "UPDATE trial SET seed = 8 WHERE replicate = 2")
-    contents = read_store(filled)
-    assert finished_keys(filled) == contents.finished_keys(retry_failed=False)
-    assert len(finished_keys(filled)) == 6 and len(contents.rows) == 5
+    rewrite(filled, "UPDATE trial SET conditions = 'no JSON' WHERE replicate = 3")
+    keys = {replicate: make_trial(replicate).key for replicate in range(6)}
+    quick, careful = (read_earlier(filled, retry_failed=retry) for retry in (False, True))
+    assert quick.finished == set(keys.values()) and quick.failed == {keys[5]}
+    assert careful.finished == {keys[0], keys[1], keys[4]} and careful.tried == {
+        keys[2]: 0,
+        keys[3]: 0,
+        keys[5]: 1,
+    }
+    assert len(quick.settings) == len(careful.settings) == 1
+    assert damaged_trials(filled) == {keys[2], keys[3]}
 
 
 def test_failed_trials_tell_how(filled: Path) -> None:
@@ -418,6 +446,9 @@ def test_a_row_that_vanished_with_its_place_is_named(filled: Path, make_trial: M
     assert [row.replicate for row in after.rows] == [0, 1, 2, 3]
     assert {one.name for one in after.damaged} == {make_trial(4).key, make_trial(5).key}
     assert {one.reason for one in after.damaged} == {"has gone"}
+    # Nor can a run, which takes them for failures until it is told to run failures again.
+    assert {make_trial(4).key, make_trial(5).key} == read_earlier(filled, retry_failed=False).failed
+    assert len(read_earlier(filled, retry_failed=True).finished) == 4
 
 
 def test_no_flipped_bit_changes_a_value_or_loses_a_row_in_silence(filled: Path) -> None:

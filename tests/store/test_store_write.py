@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from toolkit.store import BadStore, StoreLocked, StoreUnwritable, opening, schema
-from toolkit.store.read import load, read_store, series
+from toolkit.store.read import damaged_trials, load, read_earlier, read_store, series
 from toolkit.store.schema import APPLICATION_ID
 from toolkit.store.write import Writer
 from toolkit.trials import Outcome, Trial
@@ -35,8 +35,8 @@ with Writer(results):
 ADD_UNTIL_KILLED = """
 with Writer(results) as store:
     run = store.begin_run({})
-    from toolkit.store.read import read_store
-    done = read_store(results).finished_keys(retry_failed=False)
+    from toolkit.store.read import read_earlier
+    done = read_earlier(results, retry_failed=False).finished
     for replicate in range(100_000):
         if trial(replicate).key not in done:
             store.add(run, trial(replicate), outcome())
@@ -84,12 +84,12 @@ try:
             added += 1
 except StoreUnwritable as error:
     assert "full" in str(error) and str(results) in str(error) and "\\n" not in str(error), error
-from toolkit.store.read import read_store
+from toolkit.store.read import read_earlier, read_store
 contents = read_store(results)
 assert [row.replicate for row in contents.rows] == list(range(added)) and not contents.damaged
 subprocess.run(["mount", "-o", "remount,size=4m", results], check=True)
 with Writer(results) as store:
-    stored = read_store(results).finished_keys(retry_failed=True)
+    stored = read_earlier(results, retry_failed=True).finished
     assert stored == {trial(replicate).key for replicate in range(added)}
     store.add(store.begin_run({}), trial(added), outcome())
 assert len(read_store(results).rows) == added + 1
@@ -142,7 +142,7 @@ def files(results: Path) -> list[str]:
 
 
 def keys(results: Path) -> set[str]:
-    return read_store(results).finished_keys(retry_failed=False)
+    return read_earlier(results, retry_failed=False).finished
 
 
 def test_what_is_added_comes_back(filled: Path, make_trial: MakeTrial, make_outcome: MakeOutcome) -> None:
@@ -180,18 +180,18 @@ def test_a_run_that_never_began_takes_no_trial(
 
 def test_a_failure_is_finished_unless_it_is_to_be_retried(filled: Path, make_trial: MakeTrial) -> None:
     every = {make_trial(replicate).key for replicate in range(6)}
-    contents = read_store(filled)
-    assert contents.finished_keys(retry_failed=False) == every
-    assert contents.finished_keys(retry_failed=True) == every - {make_trial(5).key}
+    earlier, again = (read_earlier(filled, retry_failed=retry) for retry in (False, True))
+    assert earlier.finished == every and earlier.failed == {make_trial(5).key}
+    assert again.finished == every - {make_trial(5).key} and not again.failed
 
 
 def test_a_damaged_row_is_finished_unless_it_is_to_be_retried(filled: Path, make_trial: MakeTrial) -> None:
     with closing(sqlite3.connect(filled / "results.db")) as connection:
         connection.execute("UPDATE trial SET metrics = '{}' WHERE replicate = 2")
         connection.commit()
-    contents = read_store(filled)
-    assert make_trial(2).key in contents.finished_keys(retry_failed=False)
-    assert make_trial(2).key not in contents.finished_keys(retry_failed=True)
+    assert make_trial(2).key in read_earlier(filled, retry_failed=False).finished
+    assert make_trial(2).key not in read_earlier(filled, retry_failed=True).finished
+    assert damaged_trials(filled) == {make_trial(2).key}
 
 
 def test_a_retried_failure_is_replaced_with_its_series(
@@ -223,7 +223,7 @@ def test_a_damaged_row_is_measured_again(
         connection.commit()
     assert len(read_store(filled).damaged) == 1
     with Writer(filled) as store:
-        assert make_trial(2).key not in read_store(filled).finished_keys(retry_failed=True)
+        assert make_trial(2).key not in read_earlier(filled, retry_failed=True).finished
         store.add(1, make_trial(2), make_outcome())
     contents = read_store(filled)
     assert len(contents.rows) == 6 and not contents.damaged
@@ -285,7 +285,7 @@ def test_text_that_is_no_unicode_is_spelt_out(
     with Writer(results) as store:
         run = store.begin_run({"argv": [odd]})
         store.add(run, trial, outcome)
-        assert read_store(results).finished_keys(retry_failed=False) == {trial.key}
+        assert read_earlier(results, retry_failed=False).finished == {trial.key}
     contents = read_store(results)
     (row,) = contents.rows
     assert row.message == "a\\udc80b\0 ü \U0001f600"
@@ -375,7 +375,7 @@ def test_a_second_writer_is_turned_away_at_once(filled: Path, start: Start) -> N
         holder.kill()
         holder.wait()
         with Writer(filled):
-            assert len(read_store(filled).finished_keys(retry_failed=False)) == 6
+            assert len(read_earlier(filled, retry_failed=False).finished) == 6
 
 
 @pytest.mark.parametrize("linked", ["file", "folder"])
@@ -438,7 +438,7 @@ def test_kill_9_loses_no_trial_that_was_acknowledged(results: Path, start: Start
             acknowledged += writer.stdout.read().split()
             assert writer.wait() == -signal.SIGKILL
         with Writer(results):
-            stored = read_store(results).finished_keys(retry_failed=True)
+            stored = read_earlier(results, retry_failed=True).finished
         # The one that was under way may be there, and nobody was told.
         assert set(acknowledged) <= stored and len(stored) <= len(acknowledged) + kills + 1
     assert len(set(acknowledged)) == len(acknowledged) > 100

@@ -1,12 +1,11 @@
 """What the store hands out, and how it fails."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
 from toolkit.trials import Level
-from toolkit.trials.retrying import may_try_again
 
 
 class StoreError(Exception):
@@ -199,13 +198,6 @@ class Contents:
         return tuple(row for row in self.rows if row.status != "ok")
 
     @property
-    def attempt_counts(self) -> Counter[str]:
-        """How often each trial was tried, by key; 0 where it never was."""
-        return Counter(
-            [*(one.key for one in self.attempts), *(row.key for row in (*self.rows, *self.left_out))]
-        )
-
-    @property
     def earlier_endings(self) -> Mapping[str, tuple[str, ...]]:
         """How the attempts before the last one ended, by the key of each trial that was tried more than once.
 
@@ -220,19 +212,47 @@ class Contents:
                 endings[row.key] += ["worker-lost"] * (begun - 1)
         return {key: tuple(statuses) for key, statuses in endings.items()}
 
-    def finished_keys(self, *, retry_failed: bool) -> set[str]:
-        """Return the keys of the trials, of any code, that need not run again.
 
-        Parameters
-        ----------
-        retry_failed : bool
-            False: every trial in the store; a failure is a result too, but for one that says nothing of the trial
-            and has not been tried again often enough. True: only those that ended as "ok" and whose row is whole.
-        """
-        rows = (*self.rows, *self.left_out)
-        if retry_failed:
-            return {row.key for row in rows if row.status == "ok"}
-        tried = self.attempt_counts
-        return {row.key for row in rows if not may_try_again(row.status, tried[row.key])} | {
-            one.name for one in self.damaged if one.table == "trial"
-        }
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Setting:
+    """Under what trials ended well: those of one run that agree in it are told of once.
+
+    Attributes
+    ----------
+    run, experiment, code_digest, conditions, constants
+        As `Row` has them.
+    factors : mapping of str to level
+        Empty where none of them is the interpreter.
+    """
+
+    run: int
+    experiment: str
+    code_digest: str
+    conditions: Mapping[str, Level]
+    constants: Mapping[str, Level]
+    factors: Mapping[str, Level]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Earlier:
+    """What a run has to know of those before it.
+
+    Attributes
+    ----------
+    runs : tuple of Run
+        In the order in which they began.
+    finished : set of str
+        The keys of the trials, of any code, that need not run again.
+    failed : set of str
+        Those among them that did not end well.
+    tried : counter of str
+        How often each of the others was tried, by key; 0 where it never was.
+    settings : tuple of Setting
+        Where figures were taken.
+    """
+
+    runs: tuple[Run, ...]
+    finished: Set[str]
+    failed: Set[str]
+    tried: Counter[str]
+    settings: tuple[Setting, ...]

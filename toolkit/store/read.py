@@ -1,7 +1,9 @@
 """What a store holds, as numbers to analyse."""
 
 import gc
+import sqlite3
 import warnings
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,13 +11,32 @@ from typing import Any
 
 import pandas as pd
 
-from toolkit.store import Attempt, BadStore, Contents, Damage, DamagedRows, OlderCode, Plan, Row, Run
+from toolkit.store import (
+    Attempt,
+    BadStore,
+    Contents,
+    Damage,
+    DamagedRows,
+    Earlier,
+    OlderCode,
+    Plan,
+    Row,
+    Run,
+)
 from toolkit.store.encoding import Samples, unpack_all
 from toolkit.store.migrating import reading
 from toolkit.store.opening import store_path
-from toolkit.store.rows import read_attempts, read_finished_keys, read_row, read_rows, read_runs
+from toolkit.store.rows import (
+    read_attempts,
+    read_row,
+    read_rows,
+    read_runs,
+    read_settings,
+    read_statuses,
+)
+from toolkit.trials.retrying import may_try_again
 
-__all__ = ["finished_keys", "frame", "load", "read_store", "series"]
+__all__ = ["damaged_trials", "frame", "load", "read_earlier", "read_store", "series"]
 
 #: The columns that every frame has: before the levels, before the metrics, and after them.
 _FIRST = {"experiment": "string"}
@@ -92,10 +113,17 @@ def read_store(results_dir: str | Path) -> Contents:
     )
 
 
-def finished_keys(results_dir: str | Path) -> set[str]:
-    """Return what `Contents.finished_keys` does of failures that are not to be retried, in a tenth of the time.
+def read_earlier(results_dir: str | Path, *, retry_failed: bool) -> Earlier:
+    """Return what a run has to know of those before it, in a tenth of the time that `read_store` takes.
 
-    Rows are taken at their word: no digest is looked at.
+    Parameters
+    ----------
+    results_dir : path
+        The folder that holds ``results.db``.
+    retry_failed : bool
+        False: every trial in the store is finished; a failure is a result too, but for one that says nothing of
+        the trial and has not been tried again often enough. Rows are taken at their word: `damaged_trials` tells
+        which cannot be. True: only those are that ended as "ok" and whose row is whole; every digest is looked at.
 
     Raises
     ------
@@ -103,7 +131,37 @@ def finished_keys(results_dir: str | Path) -> set[str]:
         As `read_store` does.
     """
     with _without_collections(), reading(store_path(results_dir)) as connection:
-        return read_finished_keys(connection)
+        runs = tuple(one for one in read_runs(connection) if isinstance(one, Run))
+        attempts = Counter(one.key for one in read_attempts(connection) if isinstance(one, Attempt))
+        damaged = _damaged_trials(connection) if retry_failed else set()
+        finished, failed, tried = set(), set(), Counter[str]()
+        for key, status in read_statuses(connection):
+            if key in damaged:
+                tried[key] = attempts[key]
+            elif status == "ok":
+                finished.add(key)
+            elif retry_failed or may_try_again(status, attempts[key] + 1):
+                tried[key] = attempts[key] + 1
+            else:
+                failed.add(key)
+        settings = tuple(read_settings(connection))
+    return Earlier(runs=runs, finished=finished | failed, failed=failed, tried=tried, settings=settings)
+
+
+def damaged_trials(results_dir: str | Path) -> set[str]:
+    """Return the keys of the trials whose rows no longer are what was written, after a look at every digest.
+
+    Raises
+    ------
+    BadStore
+        As `read_store` does.
+    """
+    with _without_collections(), reading(store_path(results_dir)) as connection:
+        return _damaged_trials(connection)
+
+
+def _damaged_trials(connection: sqlite3.Connection) -> set[str]:
+    return {one.name for one in read_rows(connection) if isinstance(one, Damage)}
 
 
 def series(results_dir: str | Path, key: str) -> dict[str, Samples]:

@@ -2,13 +2,13 @@
 
 import json
 import sqlite3
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from sys import intern
 from types import MappingProxyType
 from typing import Any, TypeAlias, cast
 
-from toolkit.store import Attempt, BadStore, Damage, Plan, Row, Run
+from toolkit.store import Attempt, BadStore, Damage, Plan, Row, Run, Setting
 from toolkit.store.bounds import Names
 from toolkit.store.encoding import (
     Fingerprint,
@@ -26,16 +26,16 @@ from toolkit.store.shapes import (
     check_metrics,
     check_words,
 )
-from toolkit.trials.retrying import may_try_again
 
 __all__ = [
     "path_of",
     "read_attempts",
-    "read_finished_keys",
     "read_row",
     "read_rows",
     "read_runs",
     "read_series",
+    "read_settings",
+    "read_statuses",
 ]
 
 _Check: TypeAlias = Callable[[Mapping[str, Any]], None]
@@ -63,6 +63,13 @@ _TRIAL_LENGTH = " + ".join(f"length({name})" for name in ("message", *_LEVELS, "
 _SELECT_TRIAL = f"SELECT {_TRIAL_LENGTH}, id, {', '.join(TRIAL_CELLS)}, digest FROM trial"
 _SELECT_ATTEMPT = f"SELECT length(message), {', '.join(ATTEMPT_CELLS)}, digest FROM attempt"
 _SELECT_KEYS = "SELECT id, key FROM trial INDEXED BY sqlite_autoindex_trial_1"
+_SELECT_STATUSES = "SELECT length(key) + length(status), id, key, status FROM trial"
+#: Few levels are told apart: all trials of a large grid have others, and only where they ran is asked for.
+_SELECT_SETTINGS = (
+    "SELECT DISTINCT length(conditions) + length(constants), run, experiment, code_digest, conditions, constants,"
+    " CASE WHEN instr(factors, '\"python\":') THEN factors ELSE '{}' END"
+    " FROM trial WHERE status = 'ok'"
+)
 _SELECT_SERIES = "SELECT length(name) + length(data), trial, name, dtype, count, data FROM series"
 
 #: What fields are called that have another name than their column.
@@ -141,14 +148,40 @@ def read_attempts(connection: sqlite3.Connection) -> Iterator[Attempt | Damage]:
             yield Damage(table="attempt", name=one_line(str(cells[0])), reason=one_line(str(error)))
 
 
-def read_finished_keys(connection: sqlite3.Connection) -> set[str]:
-    """Return the keys of the trials that need not run again, as the file tells, without a look at their digests."""
-    attempts = Counter(str(key) for (key,) in connection.execute("SELECT trial FROM attempt"))
-    return {
-        str(key)
-        for key, status in connection.execute("SELECT key, status FROM trial")
-        if not may_try_again(str(status), attempts[key] + 1)
-    }
+def read_statuses(connection: sqlite3.Connection) -> Iterator[tuple[str, str]]:
+    """Yield the key of every trial and how it ended, as the file tells, without a look at its digest.
+
+    Of a row that has gone the key alone is left, and its status is empty.
+    """
+    seen = set()
+    for _, row_id, key, status in _within(connection, _SELECT_STATUSES):
+        seen.add(row_id)
+        yield str(key), str(status)
+    for row_id, key in connection.execute(_SELECT_KEYS):
+        if row_id not in seen:
+            yield str(key), ""
+
+
+def read_settings(connection: sqlite3.Connection) -> Iterator[Setting]:
+    """Yield where and of what code trials ended well, as the file tells, each setting once."""
+    known: _Known = {}
+    for _, run, experiment, code_digest, *texts in _within(connection, _SELECT_SETTINGS):
+        try:
+            conditions, constants, factors = (
+                _shared(text, check, known)
+                for text, check in zip(texts, (check_conditions, check_levels, check_levels), strict=True)
+            )
+        except (TypeError, ValueError, RecursionError):
+            # Of a damaged row: it is no figure.
+            continue
+        yield Setting(
+            run=run,
+            experiment=experiment,
+            code_digest=code_digest,
+            conditions=conditions,
+            constants=constants,
+            factors=factors,
+        )
 
 
 def read_row(connection: sqlite3.Connection, key: str) -> tuple[Row | Damage, dict[str, Packed]] | None:
@@ -198,10 +231,7 @@ def _row(cells: Sequence[Any], fingerprints: Mapping[str, Fingerprint], known: _
         _check(values, fingerprints, digest, _TRIAL_TYPES)
         fields = dict(zip(TRIAL_CELLS, values, strict=True))
         for name, check in _LEVELS.items():
-            text = fields[name]
-            if (check, text) not in known:
-                known[check, text] = _checked(text, check)
-            fields[name] = known[check, text]
+            fields[name] = _shared(fields[name], check, known)
         for name in _REPEATED:
             fields[name] = intern(fields[name])
         fields["metrics"] = _checked(fields["metrics"], check_metrics)
@@ -209,6 +239,12 @@ def _row(cells: Sequence[Any], fingerprints: Mapping[str, Fingerprint], known: _
         return Row(**fields)
     except (TypeError, ValueError, RecursionError) as error:
         return Damage(table="trial", name=one_line(str(values[0])), reason=one_line(str(error)))
+
+
+def _shared(text: str, check: _Check, known: _Known) -> Mapping[str, Any]:
+    if (check, text) not in known:
+        known[check, text] = _checked(text, check)
+    return known[check, text]
 
 
 def _checked(text: str, check: _Check) -> Mapping[str, Any]:

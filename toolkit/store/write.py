@@ -96,9 +96,9 @@ class Writer:
         description : mapping
             Who runs what where: see `shapes.Description`.
         planned : iterable of Trial
-            Every trial that is asked for, also those that are finished: readers take for the newest code of an
-            experiment what was planned last, which need not be what ran last. Of each experiment all have one
-            code, one seed and one set of constants.
+            At least one of each experiment that is asked for, be it finished or not: readers take for the newest
+            code of an experiment what was planned last, which need not be what ran last. Of each experiment all
+            trials have one code, one seed and one set of constants.
 
         Raises
         ------
