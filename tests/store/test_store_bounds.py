@@ -1,6 +1,8 @@
 """A store with more names than tables and reports can hold is refused in one line, by readers and by the writer."""
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -80,3 +82,16 @@ def test_a_table_of_more_cells_than_memory_can_hold_is_refused(
     monkeypatch.setattr(schema, "MOST_CELLS", 29)
     with pytest.raises(BadStore, match="would make a table of 30 cells, and 29 are the most"):
         load(filled)
+
+
+@pytest.mark.parametrize("text", ["no JSON", "[1, 2]", "null", '"name"', b"\x00", 7, "[" * 100_000])
+def test_a_row_whose_names_cannot_be_read_keeps_no_writer_out(
+    filled: Path, make_trial: MakeTrial, make_outcome: MakeOutcome, text: object
+) -> None:
+    with closing(sqlite3.connect(filled / "results.db")) as connection:
+        cells = ", ".join(f"{cell} = ?" for cell in ("factors", "constants", "conditions", "metrics"))
+        connection.execute(f"UPDATE trial SET {cells} WHERE replicate = 2", [text] * 4)
+        connection.commit()
+    with Writer(filled) as store:
+        store.add(1, make_trial(6), make_outcome())
+    assert len(read_store(filled).rows) == 6
