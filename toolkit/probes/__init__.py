@@ -77,6 +77,9 @@ class Probe(Protocol):
 
     #: Whether this platform gives the readings that the datasheet describes, or an estimate in their place.
     exact: bool
+    #: Of which its figures tell, in order. What a trial does to come to one that none of its probes tells of, it
+    #: leaves out.
+    moments: tuple[Moment, ...]
 
     def start(self) -> None:
         """Begin: everything before this is not counted."""

@@ -31,6 +31,7 @@ class Clock:
     """Reads `time.perf_counter` and `time.process_time`."""
 
     exact = True
+    moments: tuple[Moment, ...] = ()
 
     def __init__(self, position: Position) -> None:
         del position  # every probe is made with one; this one has no use for it

@@ -35,6 +35,7 @@ class Collector:
     """Listens to `gc.callbacks`."""
 
     exact = True
+    moments: tuple[Moment, ...] = ()
 
     def __init__(self, position: Position) -> None:
         self._position = position

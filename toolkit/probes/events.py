@@ -26,6 +26,7 @@ class Events(Listener):
     """Counts what the core tells."""
 
     exact = True
+    moments: tuple[Moment, ...] = ()
 
     def __init__(self, position: Position) -> None:
         del position  # every probe is made with one; this one has no use for it

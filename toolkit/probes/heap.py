@@ -36,6 +36,8 @@ RANK = 2
 class Heap(Listener):
     """Reads malloc and the kinds of resident pages after each core event, and keeps the highest reading."""
 
+    moments: tuple[Moment, ...] = ()
+
     def __init__(self, position: Position) -> None:
         del position  # every probe is made with one; this one has no use for it
         self.exact = sys.platform == "linux"

@@ -68,6 +68,7 @@ class Ledger(Listener):
     """
 
     exact = True
+    moments: tuple[Moment, ...] = ("end", "dropped", "collected")
 
     def __init__(self, position: Position) -> None:
         self._position = position
@@ -194,7 +195,7 @@ class Ledger(Listener):
     def read(self, moment: Moment) -> None:
         """Read what is alive; the last moment ends the watch."""
         self._moments[moment] = sum(self._lives.bytes)
-        if moment == "trimmed":
+        if moment == self.moments[-1]:
             self._lives.release()
 
     def lives(self) -> tuple[Life, ...]:

@@ -91,6 +91,7 @@ class Lines(Listener):
     """Follows the lines of the workload by `sys.settrace`, and the arrays that it makes by weak references."""
 
     exact = True
+    moments: tuple[Moment, ...] = ("end", "dropped", "collected")
 
     def __init__(self, position: Position) -> None:
         self._position = position
@@ -193,7 +194,7 @@ class Lines(Listener):
     def read(self, moment: Moment) -> None:
         """Read what is alive; the last moment ends the watch."""
         self._moments[moment] = self._lives.held
-        if moment == "cleared":
+        if moment == self.moments[-1]:
             self._lives.release()
 
     def metrics(self) -> dict[str, int | float]:

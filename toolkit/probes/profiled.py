@@ -39,6 +39,7 @@ class Profiled:
 
     #: It yields what its datasheet says on every platform.
     exact = True
+    moments: tuple[Moment, ...] = ()
 
     def __init__(self, position: Position) -> None:
         self._position = position

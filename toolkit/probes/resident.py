@@ -61,6 +61,8 @@ class Resident(Listener):
     the two, where the high-water mark is larger by more than its own error.
     """
 
+    moments: tuple[Moment, ...] = ("end", "dropped", "collected", "retaken", "trimmed")
+
     def __init__(self, position: Position) -> None:
         self._timeline = Timeline(position)
         self._reader = _LinuxReader() if sys.platform == "linux" else _PortableReader()

@@ -49,6 +49,7 @@ class Traced(Listener):
     """Traces numpy's allocations alone; Python's as well where `everything` is set before the start."""
 
     exact = True
+    moments: tuple[Moment, ...] = ("end", "dropped", "collected", "unfrozen", "cleared")
     everything = False
 
     def __init__(self, position: Position) -> None:
@@ -83,7 +84,7 @@ class Traced(Listener):
     def read(self, moment: Moment) -> None:
         """Read what is traced; the last moment ends the tracing."""
         self._moments[moment] = tracemalloc.get_traced_memory()[0]
-        if moment == "cleared":
+        if moment == self.moments[-1]:
             self._tracing.close()
 
     def metrics(self) -> dict[str, int | float]:

@@ -1,5 +1,6 @@
 """The copy: the workload runs once more, in a copy of its process, so that traced totals can be told as well."""
 
+import gc
 import json
 import os
 import tracemalloc
@@ -65,7 +66,9 @@ def _run(observed: Callable[[], object], gc_level: str) -> dict[str, int | str]:
             peak = tracemalloc.get_traced_memory()[1]
             del held
             collect()
-        unfreeze()
+            frozen = gc.get_freeze_count() > 0
+        if frozen:
+            unfreeze()
         clear_caches()
         left = tracemalloc.get_traced_memory()[0]
     except BaseException as problem:

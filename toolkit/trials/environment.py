@@ -37,8 +37,9 @@ def command(measure: Measure, levels: Mapping[str, Level], spec: Path, result: P
     """Return the command that runs the child; memory is measured without address randomisation where allowed."""
     fixed = ["setarch", "-R"] if measure != "timed" and can_fix_addresses() else []
     # Not -I: it would ignore PYTHONHASHSEED. The path is set by hand, so any interpreter with numpy will do.
+    # What imports leave is collected at once, before the baseline, where the collector is switched on again.
     start = (
-        f"import sys; sys.path.insert(0, {str(_PACKAGE_PARENT)!r}); "
+        f"import gc, sys; gc.disable(); sys.path.insert(0, {str(_PACKAGE_PARENT)!r}); "
         f"from toolkit.trials.child import main; main({str(spec)!r}, {str(result)!r})"
     )
     return [*fixed, interpreter(levels), "-s", "-P", "-c", start]

@@ -100,8 +100,11 @@ class Reserve:
 
 def settle(reserve: Reserve | None) -> None:
     """Bring the process into the state of the baseline: nothing is left to free, and what is to come has room."""
+    # The first round is short, as it leaves out what is frozen: a trial's imports. The second goes through all.
     gc.collect()
+    gc.unfreeze()
     gc.collect()
+    gc.enable()
     trim()
     if reserve:
         populate_libraries()
