@@ -49,7 +49,10 @@ class Reserve:
         # Python fills the arena with the fewest free pools first. Blocks that are never given back make that one
         # of ours, and not the last one, part of which was never touched; they also keep ours from being unmapped.
         arena = _ARENA_BYTES // _PYTHON_BLOCK_BYTES
-        self._pinned = range(0, len(self._blocks) - arena, arena // 8)
+        pinned = range(0, len(self._blocks) - arena, arena // 8)
+        # What lies between them, and the last arena.
+        self._loose = [range(one + 1, one + pinned.step) for one in pinned]
+        self._loose.append(range(max(0, pinned.stop), len(self._blocks)))
         by_c = _C_BYTES if by_python else _C_BYTES + _PYTHON_BYTES
         self._pointers = (ctypes.c_void_p * (by_c // _C_BLOCK_BYTES))()
         self._libc = ctypes.CDLL(None)
@@ -73,7 +76,8 @@ class Reserve:
             held.append(taken)
             # Bounded, for other builds of Python may lay out their pools in another way.
             most = _PYTHON_BYTES // _POOL_BYTES
-            while capacity not in _blocks_by_pool(taken).values() and len(taken) < most:
+            # The blocks of a new pool come one after the other, and so within the last two lists.
+            while capacity not in _blocks_by_pool(taken[-2:]).values() and len(taken) < most:
                 # Nothing else may take blocks meanwhile, not even the numbers of a range.
                 taken.append([make() for _ in repeat(None, capacity)])
 
@@ -89,8 +93,9 @@ class Reserve:
 
     def give(self) -> None:
         """Give the room back to the allocators, for small objects to be put in."""
-        for position in range(len(self._blocks)):
-            if position not in self._pinned:
+        # Nothing may take room meanwhile: a list of as many would nibble at that of the C library.
+        for positions in self._loose:
+            for position in positions:
                 self._blocks[position] = None
         # Every second block stays, so that the free ones never grow together into room for an array.
         for position in range(0, len(self._pointers) - 1, 2):
@@ -117,4 +122,7 @@ def settle(reserve: Reserve | None) -> None:
 
 
 def _blocks_by_pool(taken: list[list[object]]) -> Counter[int]:
-    return Counter(id(block) // _POOL_BYTES for blocks in taken for block in blocks)
+    counted = Counter(id(block) // _POOL_BYTES for blocks in taken for block in blocks)
+    # A list is itself a block, of 64 bytes.
+    counted.update(id(blocks) // _POOL_BYTES for blocks in taken)
+    return counted
