@@ -57,8 +57,7 @@ def test_a_trial_loads_of_the_toolkit_only_what_measures(loaded, measure):
     own = {name.split(".")[1] for name in loaded[measure] if name.startswith("toolkit.")}
     assert own <= FOLDERS_NEEDED
     probes = {name for name in loaded[measure] if name.startswith("toolkit.probes.") and "._" not in name}
-    # The module of the traced probe is loaded for the copy's sake too.
-    assert probes == {f"toolkit.probes.{probe}" for probe in {*probes_of(measure), "traced"}}
+    assert probes == {f"toolkit.probes.{probe}" for probe in probes_of(measure)}
     assert {name for name in loaded[measure] if name.startswith("toolkit.engines.")} == {
         "toolkit.engines.core"
     }

@@ -23,7 +23,6 @@ from toolkit.trials.allocating import MALLOC_LEVELS
 from toolkit.trials.backstop import limit_address_space
 from toolkit.trials.clearing import clear_caches, collect, unfreeze
 from toolkit.trials.collecting import collecting, policy_of
-from toolkit.trials.copy import traced_totals
 from toolkit.trials.levels import toggle_levels, workload_levels
 from toolkit.trials.lifeline import end_with
 from toolkit.trials.reserve import Reserve, settle
@@ -71,6 +70,10 @@ def _measure(experiment: Experiment, spec: Mapping[str, Any]) -> dict[str, Any]:
     trial = RunningTrial(spec["seed"], position, observe, policy_of(gc_level).end_step, taken)
     engine = import_module(f"toolkit.engines.{levels.get('engine', 'core')}").ENGINE
     _warm_up(engine.warm_up, probes)
+    traced = "traced" in spec["probes"]
+    if traced:
+        # It loads tracemalloc.
+        from toolkit.trials.copy import traced_totals
     limit_address_space(spec["address_space_bytes"])
 
     counted = 0
@@ -92,7 +95,7 @@ def _measure(experiment: Experiment, spec: Mapping[str, Any]) -> dict[str, Any]:
         # without but for the lists of free objects that it leaves: objects from those are not counted as new ones.
         reserve = None if spec["measure"] == "timed" else Reserve()
         settle(reserve)
-        totals, total_conditions = traced_totals(observed, probes, gc_level)
+        totals, total_conditions = traced_totals(observed, probes, gc_level) if traced else ({}, {})
         with collecting(gc_level):
             began = time.time()
             held = observed()
