@@ -200,7 +200,8 @@ def loop_with_collector(
     Prediction
         Marked as not exact: what else the process allocates moves a collection by an iteration or two, which is
         why nothing is predicted for the end. Its exception is as far as the peak of the model moves when the first
-        collection, or every one by another number, comes up to an iteration's objects earlier or later.
+        collection, or every one by another number, comes up to an iteration's objects earlier or later, or one
+        object more or fewer passes beside each array, as it may in another release of Python.
     """
     peak, bound = _peak_and_bound(tuple(nodes), iterations, tuple(thresholds), held, counted)
     return Prediction(
@@ -212,7 +213,8 @@ def loop_with_collector(
             percent=100 * bound / peak,
             cause="single objects of the interpreter and the probes decide where in an iteration each collection "
             f"falls: with collections up to {_counted_once(nodes)} objects, those of one iteration, earlier or "
-            f"later the model's peak moves by up to {bound} arrays",
+            "later, or with one more or fewer passing beside each array, the model's peak moves by up to "
+            f"{bound} arrays",
         ),
     )
 
@@ -227,7 +229,7 @@ def _peak_and_bound(
 ) -> tuple[int, int]:
     """Return the peak of the model, and how far it moves with its collections, one array at least, in arrays."""
 
-    def peak(counted: int, shifts: Iterator[int]) -> int:
+    def peak(counted: int, shifts: Iterator[int], nodes: Sequence[Node] = nodes) -> int:
         collector = _Collector(nodes, thresholds, counted, shifts)
         return max(
             collector.make(iteration, position, oldest_alive=iteration - int(held))
@@ -243,6 +245,12 @@ def _peak_and_bound(
         chance = random.Random(shift)
         each = iter(lambda chance=chance: chance.randint(-once, once), None)  # type: ignore[misc]
         moved += peak(counted + shift, itertools.repeat(0)), peak(counted + shift, each)
+    for before, after in ((1, 0), (-1, 0), (0, 1), (0, -1)):
+        others = [
+            replace(node, passing=(max(0, node.passing[0] + before), max(0, node.passing[1] + after)))
+            for node in nodes
+        ]
+        moved.append(peak(counted, itertools.repeat(0), others))
     return found, max(1, *(abs(one - found) for one in moved))
 
 
