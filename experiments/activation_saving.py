@@ -68,7 +68,7 @@ def where(cell):
 def predict(cell, interpreter):
     from toolkit.analysis.rehearsal import rehearsed
 
-    return rehearsed(workload, cell, 8 * cell["n"])
+    return rehearsed(workload, cell, 8 * cell["n"], interpreter)
 
 
 def figures(results):

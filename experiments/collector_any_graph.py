@@ -66,19 +66,15 @@ def predict(cell, interpreter):
     from toolkit.analysis.collected import collected
 
     return collected(
-        recorded(cell["graph"], cell["n"], cell["iterations"]), cell["gc"], 8 * cell["n"], interpreter
+        recording_of(cell["graph"], cell["n"], cell["iterations"]), cell["gc"], 8 * cell["n"], interpreter
     )
 
 
-@cache
-def recorded(graph, n, iterations):
-    from toolkit.probes import Position
-    from toolkit.trials.recorder import Recorder, record
-    from toolkit.trials.running import RunningTrial
+@cache  # Its cells differ in `gc` alone, for which one recording stands.
+def recording_of(graph, n, iterations):
+    from toolkit.analysis.rehearsal import recorded
 
-    recorder = Recorder()
-    trial = RunningTrial(EXPERIMENT.seed, Position(), lambda: None, recorder.iterated)
-    return record(lambda: workload(trial, graph=graph, n=n, iterations=iterations), recorder=recorder)
+    return recorded(workload, {"graph": graph, "n": n, "iterations": iterations})
 
 
 def findings(results):

@@ -75,9 +75,8 @@ def predict(cell, interpreter):
     from toolkit.analysis.rehearsal import rehearsed
 
     # Every sequence from the second on is like it: there are means of gradients.
-    return rehearsed(
-        workload, {**cell, "updates": min(cell["updates"], 2)}, 8 * cell["batch"] * cell["width"]
-    )
+    few = {**cell, "updates": min(cell["updates"], 2)}
+    return rehearsed(workload, few, 8 * cell["batch"] * cell["width"], interpreter)
 
 
 def figures(results):

@@ -82,7 +82,8 @@ def predict(cell, interpreter):
     from toolkit.analysis.rehearsal import rehearsed
 
     # Every step from the third on is like it: there are means of gradients, and the graph of the step before.
-    return rehearsed(workload, {**cell, "steps": min(cell["steps"], 3)}, 8 * cell["batch"] * FIRST * 8 * 8)
+    few = {**cell, "steps": min(cell["steps"], 3)}
+    return rehearsed(workload, few, 8 * cell["batch"] * FIRST * 8 * 8, interpreter)
 
 
 def figures(results):

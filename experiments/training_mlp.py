@@ -98,9 +98,8 @@ def predict(cell, interpreter):
     # Every step from the third on is like it: there are means of gradients, and the graph of the step before. With
     # graphs that wait for the collector, every ten steps are like the second ten.
     steps = 2 * COLLECTED_EVERY if cell["mode"] == "strong references" else 3
-    return rehearsed(
-        workload, {**cell, "steps": min(cell["steps"], steps)}, 8 * cell["batch"] * cell["width"]
-    )
+    few = {**cell, "steps": min(cell["steps"], steps)}
+    return rehearsed(workload, few, 8 * cell["batch"] * cell["width"], interpreter)
 
 
 def figures(results):

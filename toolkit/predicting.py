@@ -1,30 +1,23 @@
 """What a workload would need under every mode, from few runs of it."""
 
 import gc
-import io
 import itertools
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from typing import Any
 
-from toolkit.analysis.simulation import Mode, Simulated, simulate
+from toolkit.analysis.rehearsal import NotPredictedError, Rehearsal, WorkloadRaisedError
+from toolkit.analysis.simulation import Simulated
 from toolkit.core.config import Config
 from toolkit.experiment import Experiment
 from toolkit.planning import UsageError, check_levels, plan
-from toolkit.probes import Position
 from toolkit.trials import Level
-from toolkit.trials.collecting import Policy, policy_of
+from toolkit.trials.collecting import policy_of
 from toolkit.trials.levels import toggle_levels, workload_levels
-from toolkit.trials.recorder import Recorder, UnpredictableError, record
-from toolkit.trials.recording import Called, Recording, WentBack
-from toolkit.trials.running import RunningTrial
 
 __all__ = ["Predicted", "predict"]
 
 _Toggles = Mapping[str, Level]
-_OFF = policy_of("off")
 #: Levels of `gc` that are always told, beside those of the experiment.
 _COLLECTOR = ("default", "off")
 
@@ -92,7 +85,9 @@ def predict(
         modes += [{**trial_levels, **one} for one in asked]
     for cell, modes in cells.items():
         policies = dict.fromkeys(str(mode["gc"]) for mode in modes if "gc" in mode)
-        yield from _Cell(experiment, dict(cell)).predicted(
+        yield from _predicted(
+            experiment,
+            dict(cell),
             _changes([toggle_levels(mode) for mode in modes]),
             [*policies] if "gc" in overrides else [*dict.fromkeys((*_COLLECTOR, *policies))],
         )
@@ -119,122 +114,28 @@ def _changes(asked: Sequence[_Toggles]) -> list[_Toggles]:
     return changes
 
 
-class _Cell:
-    """A workload with its levels: its recordings, made as they are needed."""
-
-    def __init__(self, experiment: Experiment, levels: dict[str, Level]) -> None:
-        self._experiment = experiment
-        self._levels = levels
-        self._recordings: dict[tuple[object, ...], Recording] = {}
-        self._plain = self._first()
-
-    def predicted(self, changes: Sequence[_Toggles], policies: Sequence[str]) -> Iterator[Predicted]:
-        """Yield what each change of the toggles comes to, under each level of `gc` where that matters."""
-        for toggles in changes:
-            try:
-                recording = self._recording(toggles)
-                without = self._under(toggles, _OFF, recording)
-                if not recording.has_own_cycles and not without.has_cycles:
-                    yield Predicted(self._levels, toggles, None, without)
-                    continue
-            except _NotPredictedError as problem:
-                yield Predicted(self._levels, toggles, None, None, str(problem))
+def _predicted(
+    experiment: Experiment, levels: Mapping[str, Level], changes: Sequence[_Toggles], policies: Sequence[str]
+) -> Iterator[Predicted]:
+    """Yield what each change of the toggles comes to, under each level of `gc` where that matters."""
+    rehearsal = Rehearsal(experiment.workload, levels, experiment.seed)
+    try:
+        rehearsal.recording({})
+    except (NotPredictedError, WorkloadRaisedError) as problem:
+        raise UsageError(f"{experiment.name}: the workload cannot be predicted: {problem}") from problem
+    thresholds = gc.get_threshold()
+    for toggles in changes:
+        try:
+            without = rehearsal.simulated(toggles, policy_of("off"), thresholds)
+            if not without.has_cycles and not rehearsal.recording(toggles).has_own_cycles:
+                yield Predicted(levels, toggles, None, without)
                 continue
-            for level in policies:
-                try:
-                    simulated = self._under(toggles, policy_of(level), recording)
-                    yield Predicted(self._levels, toggles, level, simulated)
-                except _NotPredictedError as problem:
-                    yield Predicted(self._levels, toggles, level, None, str(problem))
-
-    def _under(self, toggles: _Toggles, policy: Policy, recording: Recording) -> Simulated:
-        if recording.has_own_cycles:
-            if policy.automatic:
-                raise _NotPredictedError(
-                    "arrays are held by what refers to itself beside the graph, such as the workload's own objects "
-                    "or graphs computed again for a gradient; when Python collects that hangs on every object"
-                )
-            if policy != _OFF:
-                recording = self._recording(toggles, policy)
-        thresholds = gc.get_threshold()
-        mode = Mode(
-            **{name: level for name, level in toggles.items() if name in _SIMULATED},  # type: ignore[arg-type]
-            thresholds=(policy.threshold or thresholds[0], *thresholds[1:]) if policy.automatic else None,
-            every=policy.every,
-            at_epoch_end=policy.at_epoch_end,
-        )
-        simulated = simulate(recording, mode)
-        if simulated is None:
-            raise _NotPredictedError(
-                "the workload goes back through a graph that is not there under this mode"
-            )
-        return simulated
-
-    def _first(self) -> Recording:
-        try:
-            return self._recording({})
-        except _NotPredictedError as problem:
-            name = self._experiment.name
-            raise UsageError(f"{name}: the workload cannot be predicted: {problem}") from problem
-
-    def _recording(self, toggles: _Toggles, policy: Policy = _OFF) -> Recording:
-        """Return a recording that stands for these toggles, and for collections at these steps."""
-        plain = self._recordings.get(())
-        named = {name: level for name, level in toggles.items() if name in ("saves", "storage")}
-        if plain is not None:
-            if toggles.get("buffers") == "reused" and any(
-                isinstance(event, Called) for event in plain.events
-            ):
-                raise _NotPredictedError("which memory is used again is not simulated")
-            goes_back = any(isinstance(event, WentBack) for event in plain.events)
-            if toggles.get("traversal") == "lifo" and goes_back:
-                raise _NotPredictedError("the wrong order of the backward pass is not simulated")
-            reached = ["retain_grad"] if plain.reads_kept_gradients else []
-            reached += ["references", "accumulation"] if plain.computes_again else []
-            named |= {name: toggles[name] for name in reached if name in toggles}
-        key = (*sorted(named.items()), *([policy] if policy != _OFF else []))
-        if key not in self._recordings:
-            self._recordings[key] = self._recorded(named, policy)
-        return self._recordings[key]
-
-    def _recorded(self, named: _Toggles, policy: Policy) -> Recording:
-        recorder = Recorder()
-
-        def end_step(step: int, steps: int) -> None:
-            recorder.iterated(step, steps)
-            policy.end_step(step, steps)
-
-        trial = RunningTrial(self._experiment.seed, Position(), lambda: None, end_step)
-        try:
-            with _silence():
-                return record(
-                    lambda: self._experiment.workload(trial, **self._levels),
-                    recorder=recorder,
-                    **named,  # type: ignore[arg-type]
-                )
-        except UnpredictableError as problem:
-            raise _NotPredictedError(str(problem)) from problem
-        except Exception as problem:
-            raise _NotPredictedError(
-                f"it raises {type(problem).__name__}: {problem}".splitlines()[0]
-            ) from problem
-
-
-#: What `Mode` knows of the toggles; the others belong to the recording.
-_SIMULATED = ("references", "retain_grad", "enable_backprop", "retain_graph", "accumulation")
-
-
-class _NotPredictedError(Exception):
-    """There is no prediction; the message says why."""
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    # As in a trial, whose output nobody sees unless it fails.
-    with (
-        warnings.catch_warnings(),
-        redirect_stdout(io.StringIO()),
-        redirect_stderr(io.StringIO()),
-    ):
-        warnings.simplefilter("ignore")
-        yield
+        except (NotPredictedError, WorkloadRaisedError) as problem:
+            yield Predicted(levels, toggles, None, None, str(problem))
+            continue
+        for level in policies:
+            try:
+                simulated = rehearsal.simulated(toggles, policy_of(level), thresholds)
+                yield Predicted(levels, toggles, level, simulated)
+            except (NotPredictedError, WorkloadRaisedError) as problem:
+                yield Predicted(levels, toggles, level, None, str(problem))

@@ -10,13 +10,15 @@ from collections.abc import Iterator, Mapping
 
 from toolkit.analysis.collection import call_node, leaf_node
 from toolkit.analysis.predictions import Deviation, Prediction
-from toolkit.analysis.simulation import Mode, Simulated, simulate
+from toolkit.analysis.rehearsal import mode_of, thresholds_of
+from toolkit.analysis.simulation import Simulated, simulate
 from toolkit.trials import Level
 from toolkit.trials.collecting import policy_of
 from toolkit.trials.recording import Born, Called, Iterated, Recording
 
 __all__ = ["collected"]
 
+_STRONG = {"references": "strong"}
 #: By how many numbers of objects collections are shifted, either way.
 _SHIFTS = 6
 
@@ -45,10 +47,9 @@ def collected(
         threshold that every second iteration or more crosses.
     """
     policy = policy_of(gc_level)
+    thresholds = thresholds_of(interpreter)
     if not policy.automatic:
-        mode = Mode(references="strong", every=policy.every, at_epoch_end=policy.at_epoch_end)
-        return _exact(simulate(recording, mode), array_bytes)
-    thresholds = [int(interpreter[f"gc_threshold{generation}"]) for generation in range(3)]
+        return _exact(simulate(recording, mode_of(_STRONG, policy, thresholds)), array_bytes)
     once = _counted_once(recording)
     if thresholds[0] < 2 * once:
         return None
@@ -56,8 +57,7 @@ def collected(
     counted = int(interpreter.get("gc_count_at_start", 0)) + 1
 
     def simulated(shift: int = 0, shifts: Iterator[int] | None = None) -> Simulated | None:
-        mode = Mode(references="strong", thresholds=thresholds, counted=counted + shift)
-        return simulate(recording, mode, shifts)
+        return simulate(recording, mode_of(_STRONG, policy, thresholds, counted=counted + shift), shifts)
 
     found = simulated()
     if found is None or found.exact:
