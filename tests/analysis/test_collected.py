@@ -6,20 +6,12 @@ import pytest
 from toolkit import Variable, square
 from toolkit.analysis.collected import collected
 from toolkit.analysis.collection import chain_nodes, loop_under
+from toolkit.analysis.rehearsal import recorded
 from toolkit.planning import load_experiment, plan
-from toolkit.probes import Position
-from toolkit.trials.recorder import Recorder, record
-from toolkit.trials.running import RunningTrial
 from toolkit.trials.supervisor import supervise
 
 ITERATIONS, N = 300, 100
 DEFAULT = {"gc_threshold0": 700, "gc_threshold1": 10, "gc_threshold2": 10, "gc_count_at_start": 24}
-
-
-def steps(workload):
-    recorder = Recorder()
-    trial = RunningTrial(0, Position(), lambda: None, recorder.iterated)
-    return record(lambda: workload(trial), recorder=recorder)
 
 
 def loop(trial):
@@ -30,7 +22,7 @@ def loop(trial):
 
 @pytest.fixture(scope="module")
 def recording():
-    return steps(loop)
+    return recorded(loop, {})
 
 
 @pytest.mark.parametrize(
@@ -61,8 +53,22 @@ def test_where_python_does_not_come_to_collect_lifetimes_decide():
             x = Variable(np.ones(N))
             y = square(x)  # noqa: F841
 
-    found = collected(steps(short), "default", 8 * N, DEFAULT)
+    found = collected(recorded(short, {}), "default", 8 * N, DEFAULT)
     assert (found.peak_arrays, found.end_arrays, found.exact) == (6, 6, True)
+
+
+def test_cycles_of_the_workloads_own_are_predicted_where_nothing_collects_them():
+    def cycles(trial):
+        for _ in trial.steps(10):
+            own = [Variable(trial.rng.standard_normal(N))]
+            own.append(own)
+            del own
+
+    recording = recorded(cycles, {})
+    for level in ("default", "every=2", "manual"):
+        assert collected(recording, level, 8 * N, DEFAULT) is None
+    found = collected(recording, "off", 8 * N, DEFAULT)
+    assert (found.peak_arrays, found.end_arrays) == (10, 10)
 
 
 @pytest.mark.slow

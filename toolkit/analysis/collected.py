@@ -44,9 +44,12 @@ def collected(
     -------
     Prediction or None
         Marked as not exact, and without an end, where Python runs the collector and it may come. None for a
-        threshold that every second iteration or more crosses.
+        threshold that every second iteration or more crosses, and where a collector that comes would free cycles of
+        the workload's own, of which the recording does not tell when.
     """
     policy = policy_of(gc_level)
+    if recording.has_own_cycles and policy != policy_of("off"):
+        return None
     thresholds = thresholds_of(interpreter)
     if not policy.automatic:
         return _exact(simulate(recording, mode_of(_STRONG, policy, thresholds)), array_bytes)
