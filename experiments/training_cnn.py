@@ -10,20 +10,18 @@ images that the first convolution makes of a batch.
 
 from functools import partial
 
-import numpy as np
-
 from toolkit import Experiment, Variable, checkpoint, cross_entropy, max_pool2d, relu
 from toolkit.core.checksum import checksum
 from toolkit.nn import Layer
 from toolkit.nn.adam import Adam
 from toolkit.nn.convolution import Convolution
-from toolkit.nn.digits import PACKAGE, digits, wrong_of
+from toolkit.nn.digits import PACKAGE, TESTED, batches, digits, wrong_of
 from toolkit.nn.linear import Linear
 
 #: How many images the convolutions make of one.
 FIRST, SECOND = 8, 16
-#: How many of the 1797 digits are kept for the test, and how many of these may be told wrongly.
-TESTED, WRONG_AT_MOST = 297, 60
+#: How many of the digits that are kept for the test may be told wrongly.
+WRONG_AT_MOST = 60
 #: So many steps train; the roles of arrays are told of a few.
 STEPS, FEW_STEPS = 80, 4
 PLAIN = {"saves": "inputs", "retain_graph": True, "checkpoints": False}
@@ -51,11 +49,10 @@ def pooled(convolution, x):
 def workload(trial, *, checkpoints, steps, batch):
     images, classes = digits()
     images = images.reshape(-1, 1, 8, 8)
-    order = trial.rng.permutation(len(images) - TESTED)
+    order = batches(trial.rng, batch, trial.steps(steps))
     network = Network(trial.rng, checkpoints)
     optimiser = Adam(network.parameters(), rate=0.01)
-    for step in trial.steps(steps):
-        chosen = order[np.arange(step * batch, (step + 1) * batch) % len(order)]
+    for chosen in order:
         loss = cross_entropy(network(Variable(images[chosen])), classes[chosen])
         optimiser.cleargrads()
         loss.backward()

@@ -12,18 +12,16 @@ which here comes after every tenth step. S is the output of a layer.
 
 from itertools import pairwise, product
 
-import numpy as np
-
 from toolkit import Experiment, Variable, cross_entropy, relu, using_config
 from toolkit.core.checksum import checksum
 from toolkit.nn import Layer
 from toolkit.nn.adam import Adam
-from toolkit.nn.digits import PACKAGE, digits, wrong_of
+from toolkit.nn.digits import PACKAGE, TESTED, batches, digits, wrong_of
 from toolkit.nn.linear import Linear
 
 HIDDEN_LAYERS = 6
-#: How many of the 1797 digits are kept for the test, and how many of these may be told wrongly.
-TESTED, WRONG_AT_MOST = 297, 45
+#: How many of the digits that are kept for the test may be told wrongly.
+WRONG_AT_MOST = 45
 LEAN = {"saves": "needed", "retain_graph": False}
 MODES = {
     "plain": {},
@@ -65,11 +63,10 @@ def workload(trial, *, mode, steps, batch, width):
 
 def train(trial, steps, batch, width):
     images, classes = digits()
-    order = trial.rng.permutation(len(images) - TESTED)
+    order = batches(trial.rng, batch, trial.steps(steps))
     network = Perceptron(width, trial.rng)
     optimiser = Adam(network.parameters(), rate=0.005)
-    for step in trial.steps(steps):
-        chosen = order[np.arange(step * batch, (step + 1) * batch) % len(order)]
+    for chosen in order:
         loss = cross_entropy(network(Variable(images[chosen])), classes[chosen])
         optimiser.cleargrads()
         loss.backward()

@@ -8,7 +8,7 @@ import pytest
 
 from toolkit.nn import Layer
 from toolkit.nn import digits as module
-from toolkit.nn.digits import PACKAGE, digits, wrong_of
+from toolkit.nn.digits import PACKAGE, TESTED, TRAINED, batches, digits, wrong_of
 
 needs_digits = pytest.mark.skipif(
     module.find_spec("sklearn") is None, reason=f"the package {PACKAGE} is not installed"
@@ -18,7 +18,7 @@ needs_digits = pytest.mark.skipif(
 @needs_digits
 def test_every_image_has_its_class():
     images, classes = digits()
-    assert images.shape == (1797, 64) and images.dtype == np.float64
+    assert images.shape == (TRAINED + TESTED, 64) == (1797, 64) and images.dtype == np.float64
     assert (images.min(), images.max()) == (0, 1)
     assert (images * 16 % 1 == 0).all()
     # What the package's own description tells: about 180 of each.
@@ -33,6 +33,23 @@ def test_they_are_those_that_the_package_loads():
     theirs = load_digits()
     assert (images * 16 == theirs.data).all()
     assert (classes == theirs.target).all()
+
+
+def test_batches_go_through_one_order_over_and_over_and_take_none_that_is_kept_for_the_test():
+    taken = np.concatenate([*batches(np.random.default_rng(5), 400, range(8))])
+    once, again = taken[:TRAINED], taken[TRAINED:]
+    assert sorted(once) == [*range(TRAINED)]
+    assert (once == np.random.default_rng(5).permutation(TRAINED)).all()
+    assert (again == np.concatenate([once, once])[: len(again)]).all()
+
+
+def test_the_order_of_batches_is_drawn_at_once():
+    rng = np.random.default_rng(5)
+    order = batches(rng, 10, range(1))
+    drawn = rng.standard_normal()
+    rng = np.random.default_rng(5)
+    rng.permutation(TRAINED)
+    assert (drawn, next(order).shape) == (rng.standard_normal(), (10,))
 
 
 @needs_digits

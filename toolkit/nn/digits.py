@@ -1,5 +1,6 @@
 """Handwritten digits to train on: those that ship with scikit-learn, of which nothing is imported."""
 
+from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -10,10 +11,12 @@ from toolkit.core.config import no_grad
 from toolkit.core.variable import Variable
 from toolkit.nn import Layer
 
-__all__ = ["PACKAGE", "digits", "wrong_of"]
+__all__ = ["PACKAGE", "TESTED", "TRAINED", "batches", "digits", "wrong_of"]
 
 #: What brings them.
 PACKAGE = "scikit-learn"
+#: How many are trained on, the first, and how many are kept for the test, the last.
+TRAINED, TESTED = 1500, 297
 #: Pixels tell how many of the 16 dots of a square of 4 x 4 are inked.
 _INKED = 16
 #: How many are told at a time: few, so that the peak is that of training.
@@ -29,9 +32,9 @@ def digits() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
     Returns
     -------
     images : numpy.ndarray of float64
-        Shape (1797, 64), 8 x 8 pixels each from 0 to 1.
+        Shape (TRAINED + TESTED, 64), 8 x 8 pixels each from 0 to 1.
     classes : numpy.ndarray of int64
-        Shape (1797,), from 0 to 9.
+        Shape (TRAINED + TESTED,), from 0 to 9.
 
     Raises
     ------
@@ -43,6 +46,27 @@ def digits() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
         raise ModuleNotFoundError(f"the digits come with the package {PACKAGE}, which is not installed")
     table = np.loadtxt(Path(package.origin).parent / "datasets/data/digits.csv.gz", delimiter=",")
     return table[:, :-1] / _INKED, table[:, -1].astype(np.int64)
+
+
+def batches(rng: np.random.Generator, batch: int, steps: Iterable[int]) -> Iterator[npt.NDArray[np.int64]]:
+    """Draw one order of those to train on, now, and return which to take at each step: all in turn, over and over.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Draws the order.
+    batch : int
+        How many are taken at a step.
+    steps : iterable of int
+        Counted from 0.
+
+    Returns
+    -------
+    iterator of numpy.ndarray of int64
+        Shape (batch,), their positions among all.
+    """
+    order = rng.permutation(TRAINED)
+    return (order[np.arange(step * batch, (step + 1) * batch) % TRAINED] for step in steps)
 
 
 def wrong_of(network: Layer, images: npt.NDArray[np.float64], classes: npt.NDArray[np.int64]) -> int:
