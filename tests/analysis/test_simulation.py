@@ -9,6 +9,7 @@ from functools import cache
 import numpy as np
 import pytest
 
+from tests.analysis.conftest import SAVING_MODES
 from toolkit import (
     Function,
     Variable,
@@ -230,12 +231,6 @@ MODES = [
     Mode(references=references, retain_grad=retain_grad, enable_backprop=enable_backprop)
     for references, retain_grad, enable_backprop in itertools.product(
         ("weak", "strong"), (False, True), (True, False)
-    )
-]
-SAVING_MODES = [
-    Mode(references=references, retain_grad=retain_grad, retain_graph=retain_graph, accumulation=accumulation)
-    for references, retain_grad, retain_graph, accumulation in itertools.product(
-        ("weak", "strong"), (False, True), (True, False), ("new", "in_place")
     )
 ]
 PLAIN_SAVING_MODES = [mode for mode in SAVING_MODES if mode.references == "weak" and not mode.retain_grad]

@@ -1,13 +1,13 @@
 """The simulator against programs that nobody thought of: drawn at random, run under every mode, to the byte."""
 
 import gc
-import itertools
 import random
 import tracemalloc
 
 import numpy as np
 import pytest
 
+from tests.analysis.conftest import MODES, SAVED
 from toolkit import (
     Function,
     Variable,
@@ -24,7 +24,7 @@ from toolkit import (
     tanh,
     using_config,
 )
-from toolkit.analysis.simulation import Mode, simulate
+from toolkit.analysis.simulation import simulate
 from toolkit.probes.traced import tracing_arrays
 from toolkit.trials.collecting import collecting
 from toolkit.trials.recorder import record
@@ -37,16 +37,6 @@ N = ROWS * COLUMNS
 #: numpy makes an array of a Python constant for a moment, and a scalar is an array of its own.
 CONSTANT_BYTES = 96
 PROGRAMS = 100
-MODES = [
-    Mode(references=references, retain_grad=retain_grad, retain_graph=retain_graph, accumulation=accumulation)
-    for references, retain_grad, retain_graph, accumulation in itertools.product(
-        ("weak", "strong"), (False, True), (True, False), ("new", "in_place")
-    )
-] + [Mode(enable_backprop=False)]
-SAVED = [
-    {"saves": saves, "storage": storage}
-    for saves, storage in itertools.product(("inputs", "needed"), ("exact", "float32"))
-]
 
 
 class Split(Function):

@@ -9,6 +9,7 @@ from functools import cache
 import numpy as np
 import pytest
 
+from tests.analysis.conftest import MODES, SAVED
 from toolkit import (
     Function,
     Variable,
@@ -24,7 +25,7 @@ from toolkit import (
     tanh,
     using_config,
 )
-from toolkit.analysis.simulation import Mode, simulate
+from toolkit.analysis.simulation import simulate
 from toolkit.nn import Layer
 from toolkit.nn.adam import Adam
 from toolkit.nn.linear import Linear
@@ -445,15 +446,6 @@ WORKLOADS = (
     history_of_gradients,
     held_by_an_object,
 )
-MODES = [
-    Mode(references=references, retain_grad=retain_grad, retain_graph=retain_graph, accumulation=accumulation)
-    for references, retain_grad, retain_graph, accumulation in itertools.product(
-        ("weak", "strong"), (False, True), (True, False), ("new", "in_place")
-    )
-] + [Mode(enable_backprop=False)]
-SAVED = [
-    {"saves": saves, "storage": storage} for saves in ("inputs", "needed") for storage in ("exact", "float32")
-]
 
 
 @cache
