@@ -23,9 +23,9 @@ FLOORS = [
     {"report"},
 ]
 
-#: The public names and the declaration of an experiment stand beside the floors above the core. Every other
-#: module at the top of the house belongs to the command line, the roof.
-BESIDE = {"", "experiment"}
+#: The public names, what sees to Ctrl-C before they load, and the declaration of an experiment stand beside the
+#: floors above the core. Every other module at the top of the house belongs to the command line, the roof.
+BESIDE = {"", "_interrupting", "experiment"}
 
 
 def _modules():
@@ -77,7 +77,7 @@ def test_importing_the_toolkit_loads_numpy_and_the_core_and_nothing_else():
     assert "toolkit.core.functions.arithmetic" in loaded
     heavy = {"pandas", "matplotlib", "jinja2", "psutil", "sqlite3", "memory_profiler"}
     assert not heavy & {name.partition(".")[0] for name in loaded}
-    outside = {"toolkit", "toolkit.core"}
+    outside = {"toolkit", "toolkit._interrupting", "toolkit.core"}
     assert not [
         n
         for n in loaded

@@ -1,25 +1,8 @@
 """The memory bench for autograd engines: the book's vocabulary; lazily, what runs, loads and explains."""
 
-# ruff: noqa: E402  # Ctrl-C is seen to before anything is loaded.
-import os
-import signal
-import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-
-def _leave(*_: object) -> NoReturn:
-    """End the command while it is still being loaded, when nothing needs to be put away yet."""
-    os._exit(130)
-
-
-if (
-    # `python -m toolkit`, or the script that pip makes; whoever imports the toolkit has Python's own way.
-    (sys.argv[:1] == ["-m"] and "toolkit" in sys.orig_argv) or Path(*sys.argv[:1]).name == "toolkit"
-) and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    # Before the imports: they are most of what a short command does.
-    signal.signal(signal.SIGINT, _leave)
-
+from toolkit import _interrupting  # noqa: F401  # before anything is loaded
 from toolkit.core import functions
 from toolkit.core.backward import gradients
 from toolkit.core.binomial import checkpoint_binomial

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from toolkit import __version__, _leave
+from toolkit import __version__
+from toolkit._interrupting import INTERRUPTED, leave
 from toolkit.experiment import Experiment
 from toolkit.planning import (
     PROFILES,
@@ -30,8 +31,8 @@ from toolkit.trials import ExecutorLost, ExecutorUnusable, Level
 if TYPE_CHECKING:
     from toolkit.predicting import Predicted
 
-#: The exit codes of the design.
-_INTERNAL, _USAGE, _INCOMPLETE, _DAMAGED, _LOST, _DISK, _LOCKED, _INTERRUPTED = 1, 2, 3, 65, 69, 74, 75, 130
+#: The exit codes of the design, but for `INTERRUPTED`.
+_INTERNAL, _USAGE, _INCOMPLETE, _DAMAGED, _LOST, _DISK, _LOCKED = 1, 2, 3, 65, 69, 74, 75
 _STORE_EXITS: dict[type[StoreError], int] = {BadStore: _DAMAGED, StoreUnwritable: _DISK, StoreLocked: _LOCKED}
 
 _results_option = click.option(
@@ -78,13 +79,13 @@ def _interruptible() -> Iterator[None]:
 
 def _exit_code(call: Callable[[], object]) -> int:
     try:
-        if signal.getsignal(signal.SIGINT) is _leave:
+        if signal.getsignal(signal.SIGINT) is leave:
             # From here on there is something to put away, and a word to say.
             signal.signal(signal.SIGINT, signal.default_int_handler)
         answer = call()
     except (click.exceptions.Abort, KeyboardInterrupt):
         return _fail(
-            "interrupted; what is finished is stored, and the same command goes on from there", _INTERRUPTED
+            "interrupted; what is finished is stored, and the same command goes on from there", INTERRUPTED
         )
     except click.ClickException as problem:
         return _fail(_advice(problem), problem.exit_code)

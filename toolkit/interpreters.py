@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from toolkit._interrupting import INTERRUPTED
 from toolkit.trials.environment import made_interpreter, obstacle_to_trials
 from toolkit.trials.levels import PYTHONS, THIS_PYTHON
 
@@ -139,4 +140,4 @@ if __name__ == "__main__":
     try:
         main(sys.argv[1])
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(INTERRUPTED)

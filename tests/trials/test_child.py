@@ -26,7 +26,7 @@ HEAVY = {
 }  # fmt: skip
 #: But for the one that is there to run a library that brings much with it.
 BRINGS_A_LIBRARY = {"profiled"}
-FOLDERS_NEEDED = {"core", "probes", "engines", "trials", "experiment"}
+FOLDERS_NEEDED = {"_interrupting", "core", "probes", "engines", "trials", "experiment"}
 
 
 @pytest.fixture(scope="module")

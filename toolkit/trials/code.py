@@ -15,6 +15,7 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 #: What runs in the child or watches over it, or makes the prediction that is stored with its outcome.
 _RUN_IN_TRIALS = (
     "__init__.py",
+    "_interrupting.py",
     "experiment.py",
     "core/**/*.py",
     "nn/*.py",
