@@ -109,3 +109,14 @@ def own_mounts():
     pytest.skip(
         f"NOT TESTED, for want of the right to mount: a full or read-only disk ({'; '.join(reasons)})"
     )
+
+
+@pytest.fixture
+def lacking(request):
+    """Skip what is asked of an experiment, by `name`, for which a package is missing here."""
+    # Here, and not for every session: explanations look through all that is loaded.
+    from toolkit.planning import load_experiment, skipped_levels
+
+    name = getattr(request.node, "callspec", None) and request.node.callspec.params.get("name")
+    if name and (reason := skipped_levels(load_experiment(name)).get("all trials")):
+        pytest.skip(f"{name}: {reason}")

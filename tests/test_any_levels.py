@@ -7,19 +7,13 @@ import numpy as np
 import pytest
 
 from toolkit.analysis.results import Results
-from toolkit.planning import UsageError, experiment_scripts, load_experiment, plan, skipped_levels
+from toolkit.planning import UsageError, experiment_scripts, load_experiment, plan
 from toolkit.probes.ledger import ROLES
 from toolkit.store import Row
 
 SCRIPTS = experiment_scripts()
 
-
-@pytest.fixture(autouse=True)
-def lacking(request):
-    """Skip what is asked of a script for which a package is missing here."""
-    name = getattr(request.node, "callspec", None) and request.node.callspec.params.get("name")
-    if name and (reason := skipped_levels(load_experiment(name)).get("all trials")):
-        pytest.skip(f"{name}: {reason}")
+pytestmark = pytest.mark.usefixtures("lacking")
 
 
 class EveryCondition(dict):

@@ -13,7 +13,7 @@ import pytest
 import toolkit
 from toolkit.analysis.predictions import page_rounded
 from toolkit.analysis.results import Results
-from toolkit.planning import PROFILES, experiment_scripts, load_experiment, plan, skipped_levels
+from toolkit.planning import PROFILES, experiment_scripts, load_experiment, plan
 from toolkit.probes.resident import HIGH_WATER_ERROR_BYTES
 from toolkit.report import Finding
 from toolkit.report.units import text
@@ -27,13 +27,7 @@ S = 800_000
 
 each_script = pytest.mark.parametrize("name", SCRIPTS)
 
-
-@pytest.fixture(autouse=True)
-def lacking(request):
-    """Skip what is asked of a script for which a package is missing here."""
-    name = getattr(request.node, "callspec", None) and request.node.callspec.params.get("name")
-    if name and (reason := skipped_levels(load_experiment(name)).get("all trials")):
-        pytest.skip(f"{name}: {reason}")
+pytestmark = pytest.mark.usefixtures("lacking")
 
 
 def command(*words, cwd):
