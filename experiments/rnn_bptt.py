@@ -113,9 +113,11 @@ def findings(results):
     from toolkit.report.units import number
 
     size, plain = size_of(results), {"retain_graph": True}
-    shortest, *_, longest = [*results.levels("length")] * 2
-    cuts = [one for one in results.levels("truncation") if one != "none"]
-    for truncation in cuts or ["every 8"]:
+    lengths = results.levels("length")
+    shortest, longest = lengths[0], lengths[-1]
+    # Where none ran, what is said of this one says so: the first finding answers the question.
+    truncations = [one for one in results.levels("truncation") if one != "none"] or ["every 8"]
+    for truncation in truncations:
         yield claims.times_as_much(
             results,
             "peak_traced_bytes",
@@ -129,7 +131,7 @@ def findings(results):
             **size,
         )
         every = int(truncation.removeprefix("every "))
-        longer = [length for length in results.levels("length") if length > every]
+        longer = [length for length in lengths if length > every]
         yield claims.alike(
             results,
             "peak_traced_bytes",
