@@ -1,5 +1,6 @@
 """What a trial starts ends with it, however it hides; and nobody else does."""
 
+import platform
 import subprocess
 import sys
 
@@ -53,3 +54,37 @@ def test_a_process_adopts_for_as_long_as_one_of_its_threads_supervises():
             assert adoption._adopts()
         assert adoption._adopts()
     assert not adoption._adopts()
+
+
+#: Refuses prctl(PR_SET_CHILD_SUBREAPER) to this process and all that it starts, as a sandbox does: seccomp(2).
+SANDBOX = """
+import ctypes, platform, struct
+number = {"x86_64": 157, "aarch64": 167}[platform.machine()]  # of prctl
+load, equal, answer = 0x20, 0x15, 0x06
+steps = [(load, 0, 0, 0), (equal, 0, 3, number), (load, 0, 0, 16), (equal, 0, 1, 36),
+         (answer, 0, 0, 0x50001), (answer, 0, 0, 0x7FFF0000)]
+code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in steps))
+program = ctypes.create_string_buffer(struct.pack("HxxxxxxQ", len(steps), ctypes.addressof(code)))
+libc = ctypes.CDLL(None)
+assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, program, 0, 0) == 0, "no filter here"
+"""
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "aarch64"), reason="the filter has numbers of these")
+def test_where_nobody_may_adopt_the_outcome_says_so(tmp_path):
+    script = tmp_path / "plain.py"
+    script.write_text(
+        "from toolkit import Experiment\n"
+        "EXPERIMENT = Experiment(lambda trial: None, factors={}, measures=['traced'])\n"
+    )
+    program = (
+        "from toolkit.planning import load_experiment, plan\n"
+        "from toolkit.trials.supervisor import supervise\n"
+        f"(one,) = plan(load_experiment({str(script)!r}), replicates=1)\n"
+        "print(supervise(one).conditions['orphans_adopted'])\n"
+    )
+    told = [
+        subprocess.check_output([sys.executable, "-c", before + program], text=True).strip()
+        for before in ("", SANDBOX)
+    ]
+    assert told == ["True", "False"]

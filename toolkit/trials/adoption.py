@@ -27,10 +27,17 @@ _supervising = 0
 _before: tuple[bool, frozenset[int]] = (False, frozenset())
 
 
-def adopt(orphans: bool = True) -> None:
-    """Let the kernel give this process, from now on or no longer, the orphans among its descendants: prctl(2)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, int(orphans), 0, 0, 0)
+def adopt(orphans: bool = True) -> bool:
+    """Let the kernel give this process, from now on or no longer, the orphans among its descendants: prctl(2).
+
+    Returns
+    -------
+    bool
+        Whether it does as it is asked: a sandbox may refuse, and elsewhere than on Linux nobody adopts.
+    """
+    if sys.platform != "linux":
+        return not orphans
+    return bool(ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, int(orphans), 0, 0, 0) == 0)
 
 
 @contextmanager

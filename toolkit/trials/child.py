@@ -41,9 +41,12 @@ def main(spec_path: str, result_path: str) -> None:
     gc.freeze()
     spec = json.loads(Path(spec_path).read_text(encoding="utf-8"))
     end_with(spec["supervisor"])
-    adopt()
+    # What refuses it to the supervisor refuses it here too: a sandbox is inherited.
+    adopts = adopt()
     try:
-        frame = pack_result(_measure(load_script(Path(spec["script"])), spec))
+        result = _measure(load_script(Path(spec["script"])), spec)
+        result["conditions"]["orphans_adopted"] = adopts
+        frame = pack_result(result)
         exit_code = 0
     except Exception as problem:
         frame = pack_result({"failure": type(problem).__name__, "message": traceback.format_exc()})

@@ -35,7 +35,8 @@ def supervise(trial: Trial) -> Outcome:
     """Run `trial` in a process of its own, in a process group of its own, and say what came of it.
 
     A trial that raises, crashes, hangs, is killed or passes a limit is an outcome like any other. On Linux whatever
-    it has started ends with it. Where this process is killed before, Linux ends the trial; what the trial has
+    it has started ends with it, but where a sandbox refuses to let processes adopt what hides: the condition
+    `orphans_adopted` says so. Where this process is killed before, Linux ends the trial; what the trial has
     started is left to `folder.sweep`, as is its folder. Only what none of the looks at its descendants, 10 ms
     apart, has met, and what has an environment of its own besides, is then not found.
 
