@@ -230,7 +230,7 @@ def check_mlp(cell):
     peaks = {row.factors["mode"]: row.metrics["peak_traced_bytes"] for row in cell.rows}
     assert peaks["lean"] < peaks["needed saved"] < peaks["plain"]
     assert peaks["lean"] < peaks["graph let go of"] < peaks["plain"]
-    check_training(cell.rows, wrong_at_most=45)
+    check_training(cell.rows)
 
 
 def check_cnn(cell):
@@ -239,11 +239,12 @@ def check_cnn(cell):
         for row in cell.rows
     }
     assert peaks[True, False] < peaks[False, False] < peaks[False, True]
-    check_training(cell.rows, wrong_at_most=60)
+    check_training(cell.rows)
 
 
-def check_training(rows, wrong_at_most):
+def check_training(rows):
     assert len(rows) == 4
+    wrong_at_most = load_experiment(rows[0].experiment).workload.__globals__["WRONG_AT_MOST"]
     for what in ("gradients_checksum", "weights_checksum"):
         assert len({row.metrics[what] for row in rows}) == 1
     for row in rows:
