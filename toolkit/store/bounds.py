@@ -49,10 +49,15 @@ class Names:
         mappings = (id(row.factors), id(row.constants), id(row.conditions))
         if names not in self._seen or not self._seen.issuperset(mappings):
             self._seen.update((names, *mappings))
-            self.add(row.experiment, (*row.factors, *row.constants), row.conditions, row.metrics)
+            self.add(
+                experiment=row.experiment,
+                levels=(*row.factors, *row.constants),
+                conditions=row.conditions,
+                metrics=row.metrics,
+            )
 
     def add(
-        self, experiment: str, levels: Iterable[str], conditions: Iterable[str], metrics: Iterable[str]
+        self, *, experiment: str, levels: Iterable[str], conditions: Iterable[str], metrics: Iterable[str]
     ) -> None:
         """Count the names of a trial in.
 
@@ -61,8 +66,10 @@ class Names:
         BadStore
             When there are more of a kind than a store may have.
         """
-        for kind, names in zip(self._found, ((experiment,), levels, conditions, metrics), strict=True):
-            self._add(kind, names)
+        self._add("experiments", (experiment,))
+        self._add("factors and constants", levels)
+        self._add("conditions", conditions)
+        self._add("metrics", metrics)
 
     def add_stored(self, connection: sqlite3.Connection) -> None:
         """Count the names of all trials of a store in, but for those in texts that are no JSON: see `add`."""
@@ -85,7 +92,7 @@ class Names:
         BadStore
             When it would.
         """
-        _, levels, _, metrics = self._found.values()
+        levels, metrics = self._found["factors and constants"], self._found["metrics"]
         if (cells := trials * (len(levels) + len(metrics))) > schema.MOST_CELLS:
             raise BadStore(
                 f"{self._path} would make a table of {cells:,} cells, and {schema.MOST_CELLS:,} are the most"

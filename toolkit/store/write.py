@@ -160,7 +160,10 @@ class Writer:
             names.add_stored(self._connection)
             self._names = names
         self._names.add(
-            trial.experiment, (*trial.factors, *trial.constants), outcome.conditions, outcome.metrics
+            experiment=trial.experiment,
+            levels=(*trial.factors, *trial.constants),
+            conditions=outcome.conditions,
+            metrics=outcome.metrics,
         )
 
     def _keep(self, row: Row) -> None:
