@@ -11,7 +11,7 @@ import pytest
 from toolkit.store.encoding import canonical_json, digest_of
 from toolkit.store.read import read_store
 from toolkit.store.schema import RUN_CELLS, TRIAL_CELLS
-from toolkit.store.shapes import check_conditions, check_description
+from toolkit.store.shapes import check_description, check_stored_conditions
 from toolkit.store.verify import verify
 from toolkit.store.write import Writer
 from toolkit.trials import Trial
@@ -95,4 +95,4 @@ def test_a_trial_that_tells_what_is_none_is_named_and_left_out(
 
 
 def test_conditions_that_mean_nothing_to_readers_are_any_levels() -> None:
-    check_conditions({"exact": True, "note": "x", "share": 0.5, "page_bytes": 4096, "python": "3.13"})
+    check_stored_conditions({"exact": True, "note": "x", "share": 0.5, "page_bytes": 4096, "python": "3.13"})

@@ -20,10 +20,10 @@ from toolkit.store.encoding import (
 )
 from toolkit.store.schema import ATTEMPT_CELLS, RUN_CELLS, TRIAL_CELLS
 from toolkit.store.shapes import (
-    check_conditions,
     check_description,
     check_levels,
     check_metrics,
+    check_stored_conditions,
     check_words,
 )
 
@@ -43,7 +43,7 @@ _Check: TypeAlias = Callable[[Mapping[str, Any]], None]
 _LEVELS: Mapping[str, _Check] = {
     "factors": check_levels,
     "constants": check_levels,
-    "conditions": check_conditions,
+    "conditions": check_stored_conditions,
 }
 
 #: The other cells that do so.
@@ -169,7 +169,9 @@ def read_settings(connection: sqlite3.Connection) -> Iterator[Setting]:
         try:
             conditions, constants, factors = (
                 _shared(text, check, known)
-                for text, check in zip(texts, (check_conditions, check_levels, check_levels), strict=True)
+                for text, check in zip(
+                    texts, (check_stored_conditions, check_levels, check_levels), strict=True
+                )
             )
         except (TypeError, ValueError, RecursionError):
             # Of a damaged row: it is no figure.

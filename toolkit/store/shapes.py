@@ -8,10 +8,10 @@ from toolkit.trials import MEASURES, Status, shapes
 
 __all__ = [
     "Description",
-    "check_conditions",
     "check_description",
     "check_levels",
     "check_metrics",
+    "check_stored_conditions",
     "check_words",
 ]
 
@@ -81,7 +81,7 @@ def check_words(measure: str, status: str, replicate: int) -> None:
         raise ValueError(f"is replicate {replicate} of the measure {measure!r}, ended as {status!r}")
 
 
-def check_conditions(conditions: Mapping[str, object]) -> None:
+def check_stored_conditions(conditions: Mapping[str, object]) -> None:
     """Let pass the conditions of a trial.
 
     Raises

@@ -23,7 +23,7 @@ from toolkit.store.migrating import bring_up_to_date
 from toolkit.store.opening import holding, open_for_writing, plain_errors, refuse_foreign, store_path
 from toolkit.store.rows import read_row
 from toolkit.store.schema import ATTEMPT_CELLS, RUN_CELLS, TRIAL_CELLS
-from toolkit.store.shapes import check_conditions, check_description, check_levels, check_metrics
+from toolkit.store.shapes import check_description, check_levels, check_metrics, check_stored_conditions
 from toolkit.store.workshop import tidy
 from toolkit.trials import Outcome, Trial
 
@@ -222,7 +222,7 @@ def _cells(run_id: int, trial: Trial, outcome: Outcome) -> tuple[object, ...]:
         raise ValueError(f"{min(both)} is both a factor and a constant")
     for values in (trial.factors, trial.constants):
         check_levels(values)
-    check_conditions(outcome.conditions)
+    check_stored_conditions(outcome.conditions)
     check_metrics(outcome.metrics)
     times = {"started_at": float(outcome.started_at), "elapsed_seconds": float(outcome.elapsed_seconds)}
     check_values(times, (float,))
