@@ -185,6 +185,25 @@ def test_several_inputs_and_outputs():
     assert (x0.grad, x1.grad) == (21.0, 16.0)
 
 
+@pytest.mark.parametrize("storage", ["exact", "float32"])
+@pytest.mark.parametrize("make", [lambda x: x, square], ids=["leaf", "made"])
+def test_an_input_that_comes_more_than_once_has_its_gradient_once(make, storage):
+    def both(use):
+        x = Variable(np.array([3.0]))
+        h = make(x)
+        with using_config(storage=storage):
+            (use(lambda a, b: a * b, h, h) + use(lambda a, b, c: a * b * c, h, h, h)).backward()
+        return x.grad
+
+    np.testing.assert_array_equal(both(checkpoint), both(lambda f, *xs: f(*xs)))
+
+
+def test_so_it_does_where_the_gradient_is_differentiated():
+    x = Variable(np.array([3.0]))
+    (first,) = gradients(checkpoint(lambda a, b: a * a * b, x, x), [x], create_graph=True)
+    assert (first.data, gradients(first, [x])) == (27.0, (18.0,))
+
+
 def test_gradients_of_gradients_go_through_a_checkpoint():
     x = Variable(np.array(0.5))
     (first,) = gradients(checkpoint(lambda x: tanh(square(x)), x), [x], create_graph=True)

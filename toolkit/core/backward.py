@@ -14,7 +14,7 @@ from toolkit.core.config import current_config, using_config
 from toolkit.core.function import Function
 from toolkit.core.variable import Array, Variable
 
-__all__ = ["backward", "gradients"]
+__all__ = ["backward", "gradients", "place_of"]
 
 #: An array, or a variable where the pass is itself recorded.
 Gradient: TypeAlias = Any
@@ -100,7 +100,8 @@ def gradients(
     Returns
     -------
     tuple of numpy.ndarray, of Variable with `create_graph`, or of None
-        One for each of `xs`, None for one that `ys` do not depend on.
+        One for each of `xs`, None for one that `ys` do not depend on. Of a variable that comes twice each is the
+        whole gradient.
 
     Raises
     ------
@@ -109,7 +110,7 @@ def gradients(
     """
     roots = tuple(ys) if isinstance(ys, Sequence) else (ys,)
     seeds = [ones_like(_differentiable(y).data) for y in roots] if gys is None else list(gys)
-    wanted: dict[_Place, Gradient | None] = dict.fromkeys([_place(x) for x in xs])
+    wanted: dict[_Place, Gradient | None] = dict.fromkeys([place_of(x) for x in xs])
     one_pass = _Pass(
         retain_grad=False,
         retain_graph=(create_graph or current_config().retain_graph)
@@ -123,14 +124,15 @@ def gradients(
         one_pass.arrive(_differentiable(y), one_pass.gradient(seeds.pop(0)))
     del roots, ys, y
     one_pass.run()
-    return tuple([wanted[_place(x)] for x in xs])
+    return tuple([wanted[place_of(x)] for x in xs])
 
 
 #: A leaf, or the creator of a variable and which of its outputs the variable is.
 _Place: TypeAlias = Variable | tuple[Function, int]
 
 
-def _place(x: Variable) -> _Place:
+def place_of(x: Variable) -> _Place:
+    """Return where a variable, or what stands in for it, is in the graph."""
     return x if x.creator is None else (x.creator, x.position)
 
 
@@ -204,7 +206,7 @@ class _Pass:
         """Add `gx`, which a step made of `gys` among `gxs`, to the gradient of `x`."""
         creator, wanted = x.creator, self._wanted
         if wanted is not None:
-            place = _place(x)
+            place = place_of(x)
             if place in wanted:
                 wanted[place] = gx if wanted[place] is None else self._sum(wanted[place], gx, gys, gxs)
                 return

@@ -10,10 +10,11 @@ from math import isqrt
 from typing import TYPE_CHECKING, Any, TypeAlias
 from weakref import ref
 
-from toolkit.core.backward import gradients
+from toolkit.core.backward import gradients, place_of
 from toolkit.core.config import current_config, no_grad, using_config
 from toolkit.core.events import Listener, listening
 from toolkit.core.function import Function
+from toolkit.core.saving import Guarded
 from toolkit.core.variable import Array, Operand, Variable, as_variable
 
 if TYPE_CHECKING:
@@ -53,9 +54,14 @@ class Checkpoint(Function):
         """Compute again, with a graph, and go back through it as far as the inputs."""
         create_graph = any(isinstance(gy, Variable) for gy in gys)
         # The outputs are nobody's but the call's below: their arrays are gone when the way back begins.
-        return gradients(
+        gxs = gradients(
             self._outputs(), self.variables(), gys, retain_graph=create_graph, create_graph=create_graph
         )
+        # An input that came twice has its whole gradient at either place, and the pass would add them.
+        first: dict[Any, int] = {}
+        xs = [x.variable if isinstance(x, Guarded) else x for x in self.inputs]
+        places = [first.setdefault(place_of(x), at) for at, x in enumerate(xs)]
+        return tuple([gx if places[at] == at else None for at, gx in enumerate(gxs)])
 
     def _outputs(self) -> tuple[Variable, ...]:
         with using_config(enable_backprop=True), _drawing_again(self._rng, self._state):
