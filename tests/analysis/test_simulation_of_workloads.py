@@ -266,6 +266,15 @@ def carried_on():
     return w
 
 
+def an_output_given_other_data():
+    x = leaf()
+    h = x * 2.0
+    before = square(h)
+    h.data = h.data * 3.0
+    (before + square(h) + square(h)).sum().backward()
+    return x
+
+
 def accumulated_over_batches():
     w = leaf()
     for _ in range(2):
@@ -442,6 +451,7 @@ WORKLOADS = (
     checkpoints,
     parts,
     carried_on,
+    an_output_given_other_data,
     accumulated_over_batches,
     history_of_gradients,
     held_by_an_object,

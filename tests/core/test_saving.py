@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from toolkit import Function, Variable, add, exp, mul, relu, square, tanh, using_config
-from toolkit.core.saving import Unsaved
+from toolkit.core.saving import Unsaved, with_data
 
 
 class Alive:
@@ -140,6 +140,50 @@ def test_all_who_save_one_variable_rounded_share_one_array(no_collector, storage
     assert rounded() is None
     assert gc.collect() == 0
     np.testing.assert_allclose(x.grad, exact.grad, rtol=np.finfo(storage).eps * 4)
+
+
+@pytest.mark.parametrize("storage", ["float32", "float16"])
+def test_data_that_was_replaced_is_rounded_anew(storage):
+    x = Variable(np.array([2.0]))
+    with using_config(storage=storage):
+        h = x * 2.0
+        first = square(h)
+        h.data = h.data * 3
+        second = square(h)
+    # 2 * 12 * 2, and as before for what saved the data that was there.
+    second.backward()
+    assert x.grad == 48.0
+    x.cleargrad()
+    first.backward()
+    assert x.grad == 16.0
+
+
+@pytest.mark.parametrize("storage", ["float32", "float16"])
+def test_rounded_data_is_never_that_of_a_function_which_is_gone(storage):
+    with using_config(storage=storage):
+        kept = []
+        for number in np.arange(1.0, 301.0):
+            x = Variable(np.array([number]))
+            y = square(x * 2.0)
+            y.backward()
+            assert x.grad == 8.0 * number
+            # As one does who goes back through the inputs by hand to truncate: the function before is gone.
+            (stand_in,) = y.creator.inputs
+            stand_in.unchain()
+            kept.append(y)
+
+
+def test_what_is_restored_and_saved_again_shares_its_rounded_data():
+    x = Variable(np.array([0.5]))
+    with using_config(storage="float32"):
+        (stand_in,) = square(tanh(x)).creator.inputs
+        restored = with_data(stand_in)
+        again = square(restored).creator.inputs[0]
+        assert again.rounded is stand_in.rounded
+        restored.data = restored.data * 2
+        other = square(restored).creator.inputs[0]
+        assert other.rounded is not stand_in.rounded
+    np.testing.assert_array_equal(other.data, 2 * stand_in.data)
 
 
 def test_what_is_no_wider_is_saved_as_it_is():

@@ -319,6 +319,7 @@ class _Engine:
                 self.arrays.hold(array)
                 self.arrays.drop(self._data[variable])
                 self._data[variable] = array
+                self._rounded.pop(variable, None)
             case Unchained(variable):
                 self._unchain(variable)
             case Collected(generation):

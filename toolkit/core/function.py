@@ -8,7 +8,7 @@ import numpy as np
 from toolkit.core import events
 from toolkit.core.buffers import reusing
 from toolkit.core.config import Config, current_config
-from toolkit.core.saving import Guarded, Rounded, kept, kept_data, with_data, without_data
+from toolkit.core.saving import Guarded, Restored, Rounded, kept, kept_data, with_data, without_data
 from toolkit.core.variable import Array, Constant, Operand, Variable, as_array
 
 __all__ = ["Function", "compute"]
@@ -229,7 +229,8 @@ class Function:
         return y.data if isinstance(y, Rounded) else y
 
     def _output_again(self) -> Variable:
-        y = Variable(as_array(self.output_like(None)))
+        kept = getattr(self, "output_data", None)
+        y = Restored(kept) if isinstance(kept, Rounded) else Variable(as_array(self.output_like(None)))
         y.set_creator(self)
         return y
 

@@ -1,13 +1,13 @@
 """What a function saves in place of a variable: its place in the graph alone, or its data rounded."""
 
 from typing import Any
-from weakref import WeakValueDictionary
+from weakref import WeakValueDictionary, ref
 
 import numpy as np
 
 from toolkit.core.variable import Array, Variable
 
-__all__ = ["Guarded", "Rounded", "StandIn", "kept", "kept_data", "with_data", "without_data"]
+__all__ = ["Guarded", "Restored", "Rounded", "StandIn", "kept", "kept_data", "with_data", "without_data"]
 
 
 class Rounded:
@@ -19,11 +19,16 @@ class Rounded:
         The rounded numbers.
     """
 
-    __slots__ = ("__weakref__", "_dtype", "array")
+    __slots__ = ("__weakref__", "_dtype", "_source", "array")
 
     def __init__(self, data: Array, dtype: str) -> None:
         self.array = data.astype(dtype)
         self._dtype = data.dtype
+        self._source = ref(data)
+
+    def is_of(self, data: Array) -> bool:
+        """Return whether these are the numbers of this very array, as they were when it was first saved."""
+        return self._source() is data
 
     @property
     def data(self) -> Array:
@@ -32,13 +37,17 @@ class Rounded:
 
 
 #: By the creator's `id`, the position among its outputs and the dtype: all that save one variable share one array.
-#: Whoever holds an entry holds the creator too, so the `id` is nobody else's.
+#: The `id` may be another creator's by now, and the variable may have been given other data: an entry counts for
+#: the array alone that it was made of. What was since written into that one is not seen: to see it takes a copy.
 _rounded: WeakValueDictionary[tuple[int, int, str], Rounded] = WeakValueDictionary()
 
 
 def kept(x: Variable, storage: str) -> Variable:
     """Return what is saved for an input whose data is needed: itself, or a stand-in with rounded data."""
-    return x if x.creator is None or not _is_wider(x, storage) else Kept(x, _rounded_once(x, storage))
+    if x.creator is None or not _is_wider(x, storage):
+        return x
+    shared = x.shared(storage) if isinstance(x, Restored) else None
+    return Kept(x, _rounded_once(x, storage) if shared is None else shared)
 
 
 def kept_data(y: Variable, storage: str) -> Array | Rounded:
@@ -55,7 +64,7 @@ def with_data(x: Variable) -> Variable:
     """Return a variable with the place and the data of one that was saved."""
     if not isinstance(x, Kept):
         return x
-    whole = Variable(x.data)
+    whole = Restored(x.rounded)
     whole.set_creator(x.creator, x.position)  # type: ignore[arg-type]  # a leaf is saved as it is
     return whole
 
@@ -67,9 +76,27 @@ def _is_wider(x: Variable, storage: str) -> bool:
 def _rounded_once(x: Variable, storage: str) -> Rounded:
     place = id(x.creator), x.position, storage
     found = _rounded.get(place)
-    if found is None:
+    if found is None or not found.is_of(x.data):
         found = _rounded[place] = Rounded(x.data, storage)
     return found
+
+
+class Restored(Variable):
+    """A variable made again from rounded data: who saves it shares that data and rounds nothing anew."""
+
+    __slots__ = ("_restored", "_rounded")
+
+    def __init__(self, rounded: Rounded) -> None:
+        super().__init__(rounded.data)
+        self._rounded = ref(rounded)
+        self._restored = ref(self.data)
+
+    def shared(self, storage: str) -> Rounded | None:
+        """Return what it was made from, if that is there and in this dtype, and the data is what it was."""
+        rounded = self._rounded()
+        if rounded is None or rounded.array.dtype != storage or self._restored() is not self.data:
+            return None
+        return rounded
 
 
 class StandIn(Variable):
