@@ -177,6 +177,32 @@ def test_an_intermediate_variable_from_outside_passes_its_gradient_on():
     assert (x.grad, w.grad) == (9.0, 12.0)
 
 
+class Lazy:
+    """A layer that makes its parameter at the first call, where a variable of which nothing is kept was before."""
+
+    w = None
+
+    def __call__(self, x):
+        h = tanh(square(square(x)))
+        if self.w is None:
+            self.w = Variable(np.full(3, 2.0))
+        return h * self.w
+
+
+@pytest.mark.parametrize("schedule", ["every 2", "binomial"])
+def test_a_parameter_that_is_made_inside_has_its_gradient(schedule):
+    layers = [Lazy() for _ in range(5)]
+    x = Variable(np.full(3, 0.5))
+    SCHEDULES[schedule](layers, x).sum().backward()
+    found = [x.grad, *[layer.w.grad for layer in layers]]
+    x.cleargrad()
+    for layer in layers:
+        layer.w.cleargrad()
+    _through(layers, x).sum().backward()
+    for one, expected in zip(found, [x.grad, *[layer.w.grad for layer in layers]], strict=True):
+        np.testing.assert_array_equal(one, expected)
+
+
 def test_several_inputs_and_outputs():
     x0, x1 = Variable(np.array(2.0)), Variable(np.array(3.0))
     y0, y1 = checkpoint(lambda a, b: (a * b, a + b), x0, x1)

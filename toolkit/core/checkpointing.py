@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from math import isqrt
 from typing import TYPE_CHECKING, Any, TypeAlias
-from weakref import ref
+from weakref import WeakKeyDictionary, WeakSet
 
 from toolkit.core.backward import gradients, place_of
 from toolkit.core.config import current_config, no_grad, using_config
@@ -151,9 +151,11 @@ class _Outside(Listener):
     """Finds what a computation takes beside its inputs, and did not make."""
 
     def __init__(self, inputs: tuple[Variable, ...], rng: "np.random.Generator | None") -> None:
-        self._known = {id(x) for x in inputs}
+        # Weak references, not ids: those of what has died go to what is made after it, such as a parameter.
+        self._known = WeakSet(inputs)
         self._rng = rng
-        self._found: dict[int, ref[Variable]] = {}
+        #: In the order in which they were met, which a dictionary keeps and a set does not.
+        self._found: WeakKeyDictionary[Variable, None] = WeakKeyDictionary()
 
     def called(self, function: Function, inputs: tuple[Variable, ...], outputs: tuple[Variable, ...]) -> None:
         drawn_by = getattr(function, "rng", None)
@@ -163,14 +165,13 @@ class _Outside(Listener):
                 "when it is computed again: hand its generator to checkpoint as rng"
             )
         for x in inputs:
-            if id(x) not in self._known:
-                self._found[id(x)] = ref(x)
-        self._known.update([id(y) for y in outputs])
+            if x not in self._known:
+                self._found[x] = None
+        self._known.update(outputs)
 
     def found(self) -> tuple[Variable, ...]:
         """Return what is still alive, now that the computation has ended: what it made of numbers is not."""
-        variables = [one() for one in self._found.values()]
-        return tuple([one for one in variables if one is not None])
+        return tuple(self._found)
 
 
 @contextmanager
