@@ -2,6 +2,7 @@
 
 import gc
 import tracemalloc
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -61,6 +62,30 @@ def test_memory_of_what_is_gone_is_used_again():
         del first
         assert kept_bytes() == S
         assert square(x).data.ctypes.data == address
+
+
+def test_each_thread_has_memory_of_its_own():
+    x = Variable(np.ones(N))
+    held, kept = [], []
+
+    def elsewhere():
+        with using_config(buffers="reused"):
+            kept.append(kept_bytes())
+            held.append(square(x))
+            square(x)
+            kept.append(kept_bytes())
+            release_buffers()
+            kept.append(kept_bytes())
+
+    with using_config(buffers="reused"):
+        square(x)
+        thread = Thread(target=elsewhere)
+        thread.start()
+        thread.join()
+        assert kept == [0, S, 0]
+        # What that thread made goes back to where it came from, which ended with it.
+        held.clear()
+        assert kept_bytes() == S
 
 
 def test_small_results_are_left_to_numpy():

@@ -10,6 +10,7 @@ every operator, puts its result there. The functions themselves know nothing of 
 
 import sys
 from math import prod
+from threading import local
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,16 @@ __all__ = ["LEAST_BYTES", "Reused", "kept_bytes", "ones_like", "release_buffers"
 #: Smaller results are left to numpy: to find memory for them here would take longer than the page faults do.
 LEAST_BYTES = 1 << 15
 
-#: By size in bytes, the memory that no array uses any more, the one that was given back last at the end.
-_free: dict[int, list[Array]] = {}
+
+class _Kept(local):
+    # Each thread has its own, of which it alone takes memory: to look whether somebody refers to it and to take it
+    # are two steps. Another thread may give memory back meanwhile, at the end of a list, which moves none.
+    def __init__(self) -> None:
+        #: By size in bytes, the memory that no array uses any more, the one that was given back last at the end.
+        self.free: dict[int, list[Array]] = {}
+
+
+_kept = _Kept()
 _dtypes: dict[tuple[Any, ...], np.dtype[Any]] = {}
 
 
@@ -74,13 +83,16 @@ def ones_like(x: Array) -> Array:
 
 
 def kept_bytes() -> int:
-    """Return the bytes of the memory that is kept and that no array uses."""
-    return sum(size * len(free) for size, free in _free.items())
+    """Return the bytes of the memory that is kept for this thread and that no array uses."""
+    return sum(size * len(free) for size, free in _kept.free.items())
 
 
 def release_buffers() -> None:
-    """Give the memory that no array uses back to the allocator."""
-    for free in _free.values():
+    """Give the memory that is kept for this thread and that no array uses back to the allocator.
+
+    What is kept for another thread goes when that thread ends.
+    """
+    for free in _kept.free.values():
         free.clear()
 
 
@@ -117,7 +129,7 @@ def _room(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Reused | None:
     size = prod(shape) * dtype.itemsize
     if size < LEAST_BYTES or dtype.hasobject:
         return None
-    free = _free.setdefault(size, [])
+    free = _kept.free.setdefault(size, [])
     memory = _memory(size, free)
     room = Reused(shape, dtype, memory)
     room._free, room._memory = free, memory
