@@ -9,7 +9,7 @@ import pytest
 
 from toolkit import Variable, exp, matmul, release_buffers, square, tanh, using_config
 from toolkit.analysis.predictions import reused_buffers
-from toolkit.core.buffers import LEAST_BYTES, Reused, kept_bytes
+from toolkit.core.buffers import LEAST_BYTES, Reused, kept_bytes, ones_like
 from toolkit.probes.traced import tracing_arrays
 
 N = 40_000
@@ -107,6 +107,32 @@ def test_what_is_no_array_of_numbers_is_left_to_numpy():
     assert (x + 1).sum() == 4 * N
     with pytest.raises(ValueError, match="broadcast"):
         x + np.ones(3)
+
+
+def test_a_mask_may_be_such_an_array():
+    x = np.ones(N).view(Reused)
+    result = np.add(x, 1.0, out=np.zeros(N), where=x > 0)
+    assert (result == 2.0).all()
+    assert np.add.reduce(x, where=x > 0) == N
+
+
+def test_a_masked_array_keeps_its_mask():
+    x = np.ones(N).view(Reused)
+    masked = np.ma.masked_array(np.ones(N), np.arange(N) % 2 == 0)
+    assert np.multiply(x, masked).count() == N // 2
+
+
+@pytest.mark.parametrize("ufunc", [np.add, np.matmul])
+@pytest.mark.parametrize("turn", [lambda x: x, np.transpose, lambda x: x[::-1], lambda x: x[:, ::2].T])
+def test_results_are_laid_out_as_elsewhere(ufunc, turn):
+    rng = np.random.default_rng(0)
+    x, y = turn(rng.random((200, 200))), turn(rng.random((200, 200)))
+    if ufunc is np.matmul:
+        y = y.T
+    result, expected = ufunc(x.view(Reused), y.view(Reused)), ufunc(x, y)
+    assert result.strides == expected.strides
+    assert result.sum() == expected.sum()
+    assert ones_like(x.view(Reused)).strides == np.ones_like(x).strides
 
 
 def test_an_optimisers_update_in_place_works_on_them():

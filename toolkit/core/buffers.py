@@ -58,6 +58,8 @@ class Reused(np.ndarray[Any, np.dtype[Any]]):
         outs = settings.get("out")
         if outs is not None:
             settings["out"] = tuple([y.view(np.ndarray) if type(y) is Reused else y for y in outs])
+        if type(settings.get("where")) is Reused:
+            settings["where"] = settings["where"].view(np.ndarray)
         result = getattr(ufunc, method)(*xs, **settings)
         return outs[0] if outs is not None and len(outs) == 1 else result
 
@@ -75,7 +77,7 @@ def reusing(x: Array) -> Array:
 
 def ones_like(x: Array) -> Array:
     """Return ones in the layout of `x`, in memory that was used before where `x` is `Reused`."""
-    room = _room(x.shape, x.dtype) if type(x) is Reused else None
+    room = _room(x.shape, x.dtype) if type(x) is Reused and x.flags.c_contiguous else None
     if room is None:
         return np.ones_like(x)
     room.fill(1)
@@ -97,11 +99,13 @@ def release_buffers() -> None:
 
 
 def _room_for(ufunc: np.ufunc, xs: tuple[Any, ...]) -> Reused | None:
-    """Return an array for the result of a ufunc; None where that is small, or its shape not known beforehand."""
+    """Return an array for the result of a ufunc; None where that is small, or its layout not known beforehand."""
     kinds: list[Any] = [ufunc]
     shapes = []
     for x in xs:
-        if isinstance(x, np.ndarray):
+        # A subclass, such as a masked array, has something to say about the result. That of an elementwise ufunc is
+        # laid out as its inputs are, on which the order hangs in which it is summed, and so the last bits.
+        if type(x) is np.ndarray and (x.flags.c_contiguous or ufunc.signature is not None):
             kinds.append(x.dtype)
             shapes.append(x.shape)
         elif isinstance(x, np.generic):
