@@ -38,7 +38,7 @@ class Function:
     keeps_shapes : bool
         Whether gradients have the shapes of their inputs by the making of `backward`, so that the pass need not
         compare them, which takes a twentieth of its time over small arrays. That holds of a `forward` and a
-        `backward` together: a subclass that defines either anew does not inherit it.
+        `backward` together: a subclass that has either from elsewhere does not inherit it.
     """
 
     __slots__ = ("__weakref__", "generation", "inputs", "output_data", "output_layouts", "outputs")
@@ -55,7 +55,9 @@ class Function:
     keeps_shapes: bool = False
 
     def __init_subclass__(cls) -> None:
-        if not {"forward", "backward"}.isdisjoint(cls.__dict__) and "keeps_shapes" not in cls.__dict__:
+        said_by: Any = next(base for base in cls.__mro__ if "keeps_shapes" in base.__dict__)
+        # Defined anew here, or by another base that comes before the class that says so.
+        if (cls.forward, cls.backward) != (said_by.forward, said_by.backward):
             cls.keeps_shapes = False
 
     def forward(self, *xs: Any) -> Any:

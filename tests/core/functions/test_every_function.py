@@ -124,6 +124,24 @@ def test_a_backward_of_its_own_is_looked_at_again():
         Wrong()(Variable(np.ones(2))).backward()
 
 
+def test_a_backward_that_is_mixed_in_is_looked_at_again():
+    class Half:
+        __slots__ = ()
+
+        def backward(self, gy):
+            return gy[:1]
+
+    class Wrong(Half, toolkit.Square):
+        __slots__ = ()
+
+    class Named(toolkit.Square):
+        __slots__ = ()
+
+    assert Named.keeps_shapes and not Wrong.keeps_shapes
+    with pytest.raises(ValueError, match=r"a gradient of shape \(1,\)"):
+        Wrong()(Variable(np.ones(2))).backward()
+
+
 def test_the_backward_of_another_forward_is_looked_at_again():
     class Total(toolkit.Add):
         __slots__ = ()
