@@ -216,6 +216,36 @@ def test_unchaining_makes_a_leaf_and_frees_what_came_before(no_collector):
     assert (h.grad, x.grad) == (32.0, None)
 
 
+@pytest.mark.parametrize(
+    ("settings", "cut"),
+    [
+        ({}, True),
+        ({"saves": "needed"}, False),
+        ({"storage": "float32"}, False),
+        ({"storage": "float16"}, False),
+    ],
+    ids=str,
+)
+def test_unchaining_cuts_off_earlier_calls_that_hold_the_variable_and_none_that_hold_a_stand_in(
+    settings, cut
+):
+    x = Variable(np.array(2.0))
+    with using_config(**settings):
+        h = square(x)
+        earlier = exp(h)
+        h.unchain()
+        later = exp(h)
+    later.backward()
+    # e to the fourth, which the leaf has whatever is saved.
+    assert (h.grad, x.grad) == (pytest.approx(np.e**4), None)
+    h.cleargrad()
+    earlier.backward()
+    if cut:
+        assert (h.grad, x.grad) == (pytest.approx(np.e**4), None)
+    else:
+        assert (h.grad, x.grad) == (None, pytest.approx(4 * np.e**4, rel=1e-3))
+
+
 def _shared(**settings):
     with using_config(**settings):
         x = Variable(np.ones(3))

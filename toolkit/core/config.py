@@ -38,7 +38,9 @@ class Config:
     storage : {"exact", "float32", "float16"}
         How a recorded call keeps the data that it saves, that of leaves excepted: as it is, or rounded to a
         narrower dtype, from which the gradient is then computed. An array is rounded when it is first saved: what
-        is written into it between two calls that save it is missed by the second.
+        is written into it between two calls that save it is missed by the second. What `saves="needed"` or a
+        narrower dtype puts in the place of a variable is not cut off by its `unchain`: calls made before still lead
+        to what it was made of.
     accumulation : {"new", "in_place"}
         Where the sum of two gradients goes: into a new array, as in the book (step 14.2), or into the first one's
         where nothing else refers to that.

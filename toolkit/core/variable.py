@@ -77,6 +77,10 @@ class Variable:
         So a pass through what follows ends here, and what came before is freed unless something else needs it.
         Called on the state that a recurrent network carries on, every so many steps, it truncates
         backpropagation through time (Williams and Peng 1990).
+
+        Of earlier calls that took it, those end here too that hold the variable itself, as all do by default. One
+        that holds a stand-in for it, because of the toggles `saves` and `storage`, has its place in the graph for
+        good: a pass through that call goes on to what came before.
         """
         self.creator = None
         self.generation = 0
