@@ -38,7 +38,8 @@ def floor_of(operations):
         gy, gx = np.ones_like(x), None
         for y in reversed(ys[:-1]):
             gx = gy if gx is None else gx + gy
-            gy = 2 * y * gy
+            # As the core: y + y has the bits of 2 * y, for which numpy makes an array of the 2 at every call.
+            gy = (y + y) * gy
         return [gx + gy]
 
     return floor

@@ -37,7 +37,7 @@ def floor(input_weights, state_weights, bias):
     for x in SEQUENCE:
         states.append(np.tanh(x @ input_weights + states[-1] @ state_weights + bias))
     np.square(states[-1])
-    gh = 2 * states[-1]
+    gh = states[-1] + states[-1]
     totals = None
     for position in range(STEPS - 1, -1, -1):
         gy = (1 - states[position + 1] ** 2) * gh

@@ -80,7 +80,7 @@ class Fresh:
             kept.append(np.square(kept[-1]))
         gradient = np.ones_like(kept[-1])
         for before in reversed(kept[:-1]):
-            given, gradient = gradient, 2 * before * gradient
+            given, gradient = gradient, (before + before) * gradient
             self.trial.observe()
             del given
         self.found = gradient
@@ -103,7 +103,7 @@ class Reusing:
         self.gradients[0].fill(1)
         for before in reversed(self.arrays[:-1]):
             given, found = self.gradients
-            np.multiply(2, before, out=found)
+            np.add(before, before, out=found)
             np.multiply(found, given, out=found)
             self.gradients = [found, given]
         self.trial.observe()
