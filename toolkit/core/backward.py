@@ -248,12 +248,11 @@ class _Pass:
         return gys
 
     def _step(self, function: Function) -> None:
-        # One step is one call, so that its arrays die with it: the predicted peaks allow for no leftovers.
+        # One step is one call, so that its arrays die with it: the predicted peaks allow for no leftovers. There is
+        # no comprehension in it: for one, CPython before 3.12 makes cells at every call, a thirtieth of a pass over
+        # small arrays.
         gys: Any = self._arrived.pop(function) if self._by_generation else self._arrived[function]
-        if type(gys) is list:
-            gys = tuple([function.zero_gradient(place) if gy is None else gy for place, gy in enumerate(gys)])
-        else:
-            gys = (gys,)
+        gys = _with_zeros(gys, function) if type(gys) is list else (gys,)
         try:
             inputs = function.inputs
         except AttributeError:
@@ -295,7 +294,7 @@ class _Pass:
                     and gx.dtype is (data := x.data).dtype is _FLOAT64
                     and (function.keeps_shapes or gx.shape == data.shape)
                 ):
-                    gxs = tuple([self._checked(gx, function, place) for place, gx in enumerate(gxs)])
+                    gxs = self._all_checked(gxs, function)
                     break
             for place, x in enumerate(inputs):
                 gx = gxs[place]
@@ -348,6 +347,9 @@ class _Pass:
             if output is not None:
                 output.grad = gy if output.grad is None else self._sum(output.grad, gy, gys, gxs)
 
+    def _all_checked(self, gxs: tuple[Any, ...], function: Function) -> tuple[Gradient | None, ...]:
+        return tuple([self._checked(gx, function, place) for place, gx in enumerate(gxs)])
+
     def _checked(self, gradient: Any, function: Function, position: int) -> Gradient | None:
         if gradient is None:
             return None
@@ -364,6 +366,10 @@ class _Pass:
                 f"for input {position}, whose data is {_layout(x)}"
             )
         return gradient
+
+
+def _with_zeros(gys: list[Gradient | None], function: Function) -> tuple[Gradient, ...]:
+    return tuple([function.zero_gradient(place) if gy is None else gy for place, gy in enumerate(gys)])
 
 
 def _let_go_error(function: Function) -> RuntimeError:
