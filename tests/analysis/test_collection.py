@@ -8,16 +8,18 @@ from contextlib import ExitStack
 import numpy as np
 import pytest
 
-from toolkit import Variable, square, using_config
+from toolkit import Function, Variable, exp, matmul, square, using_config
 from toolkit.analysis import collection
 from toolkit.analysis.collection import (
     DRAWN,
+    STEPPED,
     Node,
     chain_nodes,
     loop_collected_every,
     loop_under,
     loop_with_collector,
 )
+from toolkit.core.backward import _Pass
 from toolkit.core.events import Listener, listening
 from toolkit.planning import load_experiment, plan
 from toolkit.trials.levels import THIS_PYTHON
@@ -120,6 +122,59 @@ def test_what_passes_while_a_call_is_made_and_told_of_is_counted(counting):
     node = chain_nodes(1)[1]
     assert counts_while_called(None) == max(node.objects - 1 + node.passing[0], node.objects)
     assert counts_while_called(Listener()) == node.objects + node.passing[1]
+
+
+class Same(Function):
+    """Any number of inputs, and nothing made of its own on the way back."""
+
+    __slots__ = ()
+
+    def forward(self, *xs):
+        return xs[0].copy()
+
+    def backward(self, gy):
+        return GRADIENTS[len(self.inputs)]
+
+
+GRADIENTS = {1: ARRAY, 2: (ARRAY, ARRAY), 3: (ARRAY, ARRAY, ARRAY)}
+STEPS = {
+    **{f"{count} inputs": (3, lambda xs, count=count: Same()(*xs[:count])) for count in GRADIENTS},
+    "square": (3, lambda xs: square(xs[0])),
+    "matmul": (3, lambda xs: matmul(*xs[:2])),
+    "exp": (4, lambda xs: exp(xs[0])),
+    "broadcast": (5, lambda xs: xs[0] + xs[3]),
+}
+
+
+def test_the_most_that_passes_within_a_step_is_what_the_model_counts():
+    assert max(passing for passing, _ in STEPS.values()) == STEPPED
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="from 3.12 on none falls within an allocation")
+@pytest.mark.parametrize(("passing", "call"), STEPS.values(), ids=STEPS)
+def test_what_passes_within_a_step_is_counted(counting, monkeypatch, passing, call):
+    step = _Pass._step
+
+    def collecting(self, function):
+        gc.enable()
+        step(self, function)
+        gc.disable()
+
+    monkeypatch.setattr(_Pass, "_step", collecting)
+
+    def is_collected(more):
+        y = call([*(Variable(ARRAY) for _ in range(3)), Variable(np.ones(1))])
+        collections = gc.get_stats()[0]["collections"]
+        gc.set_threshold(gc.get_count()[0] + more, 1000, 1000)
+        y.backward()
+        gc.set_threshold(*THRESHOLDS)
+        return gc.get_stats()[0]["collections"] > collections
+
+    with listening(Listener()):
+        # At first no tuple waits for reuse.
+        for _ in range(3):
+            is_collected(1000)
+        assert [is_collected(more) for more in range(passing + 2)] == [True] * passing + [False, False]
 
 
 def test_a_plain_object_with_an_array_is_one_object(counting):

@@ -41,9 +41,10 @@ __all__ = [
 FREE_LIST_LENGTH = 2000
 
 
-#: What passes while a function computes its gradients and passes them on: the pass itself, the pairs of inputs and
-#: gradients with an iterator of each (`backward._Pass._step`), and two objects of the function's own.
-STEPPED = 6
+#: What passes within a step of a pass (`backward._Pass._step`), as a test counts: the pass itself, and up to four
+#: objects at a time. Passing gradients on takes two; exp takes three to compute its output again, and a sum
+#: over what was broadcast four (`broadcasting.reduce_to`).
+STEPPED = 5
 
 #: What passes while numpy's random generator makes an array: two objects, before that is there.
 DRAWN = (2, 0)
