@@ -1,11 +1,14 @@
 """The races of `make bench`: every engine that is installed computes the same, and which is not is named."""
 
 import sys
+import time
 from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from toolkit.probes import clock
 
 HOUSE = Path(__file__).parents[1]
 sys.path.insert(0, str(HOUSE))
@@ -49,6 +52,14 @@ def test_actions_take_turns_inside_of_what_is_around_them():
     actions = {name: lambda name=name: told.append(name) for name in "ab"}
     times = rounds.race(actions, 3)
     assert set(told) == {"a", "b"} and times.ratio("a", "a").value == 1.0
+
+
+def test_where_the_processor_is_timed_in_ticks_a_block_lasts_many_of_them(monkeypatch):
+    tick, exact = 0.002, time.process_time
+    for module in (time, clock):
+        monkeypatch.setattr(module, "process_time", lambda: exact() // tick * tick)
+    assert rounds.block_seconds() >= 19 * tick
+    assert rounds.race({name: lambda: None for name in "ab"}, 3).ratio("a", "b").value > 0
 
 
 def test_engines_that_race_alone_compute_the_same_in_processes_of_their_own(monkeypatch):

@@ -1,8 +1,8 @@
 """Engines that race in processes of their own, one at a time: what one leaves in the allocator serves no other.
 
-`python -m benchmarks._racing.alone MODULE NAME ARGUMENT` is such a process. It makes the action that
+`python -m benchmarks._racing.alone MODULE NAME ARGUMENT SECONDS` is such a process. It makes the action that
 ``MODULE.action`` returns for a name and a number, prints the sum of the array that it returns, and for every
-line that it is sent the seconds that the action took.
+line that it is sent the seconds that the action took, from blocks that last as many seconds.
 """
 
 import gc
@@ -14,7 +14,7 @@ from importlib import import_module
 
 import numpy as np
 
-from benchmarks._racing.rounds import BLOCK_SECONDS, Times, processor_seconds
+from benchmarks._racing.rounds import Times, block_seconds, processor_seconds, repeats_in
 
 #: A turn is as many blocks, of which the fastest counts: what others do on the machine only ever adds time.
 BLOCKS = 5
@@ -30,7 +30,8 @@ def race_alone(module: str, names: list[str], argument: int, rounds: int) -> Tim
     """
     seconds: dict[str, list[float]] = {name: [] for name in names}
     with ExitStack() as processes:
-        racers = {name: processes.enter_context(_racer(module, name, argument)) for name in names}
+        block = block_seconds()
+        racers = {name: processes.enter_context(_racer(module, name, argument, block)) for name in names}
         sums = {name: float(_line(racer)) for name, racer in racers.items()}
         for name in names:
             np.testing.assert_allclose(sums[name], sums[names[0]], rtol=1e-9, err_msg=name)
@@ -42,8 +43,8 @@ def race_alone(module: str, names: list[str], argument: int, rounds: int) -> Tim
 
 
 @contextmanager
-def _racer(module: str, name: str, argument: int) -> "Iterator[subprocess.Popen[str]]":
-    words = [sys.executable, "-m", __name__, module, name, str(argument)]
+def _racer(module: str, name: str, argument: int, block: float) -> "Iterator[subprocess.Popen[str]]":
+    words = [sys.executable, "-m", __name__, module, name, str(argument), str(block)]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield process
@@ -56,11 +57,11 @@ def _line(racer: "subprocess.Popen[str]") -> str:
     return racer.stdout.readline()
 
 
-def main(module: str, name: str, argument: str) -> None:
+def main(module: str, name: str, argument: str, block: str) -> None:
     """Be one of the processes."""
     run = import_module(module).action(name, int(argument))
     print(float(np.sum(run())), flush=True)
-    repeats = max(1, round(BLOCK_SECONDS / processor_seconds(run)))
+    repeats = repeats_in(float(block), run)
     gc.collect()
     gc.freeze()
     for _ in sys.stdin:

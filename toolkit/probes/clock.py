@@ -35,7 +35,7 @@ class Clock:
 
     def __init__(self, position: Position) -> None:
         del position  # every probe is made with one; this one has no use for it
-        self._cpu_step = _smallest_step()
+        self._cpu_step = smallest_step()
 
     def start(self) -> None:
         """Read both clocks, that of wall time first: it runs for all that the other one counts."""
@@ -61,7 +61,7 @@ class Clock:
         return {}
 
 
-def _smallest_step() -> float:
+def smallest_step() -> float:
     """Return the least by which `process_time` was seen to go on, computing; all of the wait where it never did.
 
     What it is said to resolve (`time.get_clock_info`) is the unit of its numbers, and no promise.
