@@ -31,7 +31,14 @@ sys.path.remove(str(HOUSE))
     ],
     ids=["chain", "mlp_step", "rnn_step"],
 )
-def test_every_engine_and_mode_computes_the_gradients_of_the_floor(workload, floor, arrays):
+@pytest.mark.parametrize("name", _engines.names())
+def test_an_engine_and_its_modes_compute_the_gradients_of_the_floor(
+    monkeypatch, name, workload, floor, arrays
+):
+    engines = _engines.found()
+    if name not in engines:
+        pytest.skip(f"{name} is not installed")
+    monkeypatch.setattr(_engines, "found", lambda: {name: engines[name]})
     training.Training(workload, floor, arrays).check()
 
 

@@ -14,16 +14,20 @@ every time it is entered. `TRACED` is false of an engine whose arrays are not nu
 
 from functools import cache
 from importlib import import_module
+from pkgutil import iter_modules
 from types import ModuleType
 
-PEERS = ("step18", "dezero_package", "pytorch", "mygrad_package", "hips_autograd")
+
+def names() -> list[str]:
+    """Return the name of every engine, installed or not."""
+    return [module.name for module in iter_modules(__path__)]
 
 
 @cache
 def found() -> dict[str, ModuleType]:
-    """Return the core and those of its peers that are installed, and print what brings the others."""
+    """Return the core, then those of its peers that are installed, and print what brings the others."""
     engines = {}
-    for name in ("core", *PEERS):
+    for name in sorted(names(), key=lambda name: name != "core"):
         try:
             engines[name] = import_module(f"{__name__}.{name}")
         except ModuleNotFoundError as error:

@@ -35,10 +35,12 @@ def race_alone(module: str, names: list[str], argument: int, rounds: int) -> Tim
         sums = {name: float(_line(racer)) for name, racer in racers.items()}
         for name in names:
             np.testing.assert_allclose(sums[name], sums[names[0]], rtol=1e-9, err_msg=name)
+        order = list(names)
         for _ in range(rounds):
-            for name, racer in racers.items():
-                print(file=racer.stdin, flush=True)
-                seconds[name].append(float(_line(racer)))
+            for name in order:
+                print(file=racers[name].stdin, flush=True)
+                seconds[name].append(float(_line(racers[name])))
+            order.append(order.pop(0))
     return Times(seconds)
 
 
