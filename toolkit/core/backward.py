@@ -275,6 +275,7 @@ class _Pass:
         # takes a thirtieth off a pass over small arrays.
         if len(inputs) == 1:
             x, gx = inputs[0], gxs[0]
+            # The same test stands in the loop below: keep both the same.
             if not (
                 type(gx) is np.ndarray
                 and type(x) is Variable
@@ -288,6 +289,7 @@ class _Pass:
         else:
             for place, x in enumerate(inputs):
                 gx = gxs[place]
+                # As above for one input.
                 if not (
                     type(gx) is np.ndarray
                     and type(x) is Variable

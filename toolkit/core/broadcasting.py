@@ -30,6 +30,8 @@ def reduce_to(gradient: Any, shape: tuple[int, ...], dtype: np.dtype[Any] | None
         if stretched or not shape:
             gradient = gradient.sum(axis=(*range(added), *stretched), keepdims=True).reshape(shape)
         else:
+            # As above, where no axis was stretched, but with no reshape: it makes a view, into which no later
+            # gradient can be added in place.
             gradient = gradient.sum(axis=tuple(range(added)))
     if dtype is not None and gradient.dtype != dtype:
         gradient = gradient.astype(dtype)

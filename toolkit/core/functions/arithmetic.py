@@ -121,11 +121,11 @@ class Pow(Function):
 
 def _to_inputs(function: Function, gx0: Any, gx1: Any) -> tuple[Any, Any]:
     x0, x1 = function.inputs
+    # Nothing was broadcast or promoted: to find that out here, by their data, and not in `reduce_to`, twice and by
+    # the properties of variables, takes a twentieth or more off a pass over small arrays.
     if type(x0) is Variable is type(x1):
-        # Their data are there, and asked directly.
         data0, data1 = x0.data, x1.data
         if data0.shape == data1.shape and data0.dtype is data1.dtype:
-            # Nothing was broadcast or promoted.
             return gx0, gx1
     return reduce_to(gx0, x0.shape, x0.dtype), reduce_to(gx1, x1.shape, x1.dtype)
 

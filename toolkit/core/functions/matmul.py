@@ -30,7 +30,8 @@ class MatMul(Function):
         """
         x0, x1 = self.input_like(gy, 0), self.input_like(gy, 1)
         if x0.ndim == x1.ndim == 2:
-            # What most products are of.
+            # What most products are of. The same as below, which a recurrent step over small matrices takes a
+            # thirtieth longer by.
             gx0 = None if self.is_constant(0) else reduce_to(gy @ x1.T, x0.shape, x0.dtype)
             return gx0, None if self.is_constant(1) else reduce_to(x0.T @ gy, x1.shape, x1.dtype)
         left, right = x0, x1
