@@ -214,3 +214,15 @@ def test_zero_gradient_has_the_layout_of_a_dead_output():
     zeros = first.creator.zero_gradient(2)
     assert (zeros.shape, zeros.dtype) == ((2, 3), np.float32)
     assert not zeros.any()
+
+
+def test_keywords_of_a_subclass_reach_what_else_it_derives_from():
+    class Named:
+        def __init_subclass__(cls, *, name, **keywords):
+            super().__init_subclass__(**keywords)
+            cls.name = name
+
+    class Doubled(Function, Named, name="doubled"):
+        pass
+
+    assert Doubled.name == "doubled"

@@ -54,7 +54,8 @@ class Function:
     keeps: tuple[str, ...] = ()
     keeps_shapes: bool = False
 
-    def __init_subclass__(cls) -> None:
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
         said_by: Any = next(base for base in cls.__mro__ if "keeps_shapes" in base.__dict__)
         # Defined anew here, or by another base that comes before the class that says so.
         if (cls.forward, cls.backward) != (said_by.forward, said_by.backward):
@@ -98,6 +99,9 @@ class Function:
     def apply(self, *inputs: Any) -> Any:
         """Do what a call does, for an instance just made, as in ``Square().apply(x)``.
 
+        A second one on the same instance is not refused: its inputs and outputs take the place of those of the
+        first, whose outputs then lead back to the wrong inputs. A call refuses it.
+
         The functions of the core go this way: to find out that an instance is new takes as long as the square of a
         number, because a slot that was never set raises.
         """
@@ -123,8 +127,9 @@ class Function:
             if len(ys) != 1:
                 outputs = tuple([Variable(as_array(y)) for y in ys])
                 del ys
-                return self._several(inputs, outputs, generation, config)
+                return self._record_several(inputs, outputs, generation, config)
             (ys,) = ys
+        # From here on there is one output, the common case: nothing goes over outputs in a loop.
         y = Variable(ys if type(ys) is np.ndarray else as_array(ys))
         # Held no longer than the call needs it.
         del ys
@@ -144,7 +149,7 @@ class Function:
             events.announce_call(self, inputs, (y,))
         return y
 
-    def _several(
+    def _record_several(
         self, inputs: tuple[Variable, ...], outputs: tuple[Variable, ...], generation: int, config: Config
     ) -> tuple[Variable, ...]:
         if config.enable_backprop:
