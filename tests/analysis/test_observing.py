@@ -2,7 +2,7 @@
 
 import pytest
 
-from toolkit.analysis.observing import EXPERIMENT, Observed, twins
+from toolkit.analysis.observing import EXPERIMENT, Observed, left_to_collector, twins
 from toolkit.analysis.results import Results
 
 ALLOWED = 1000
@@ -72,3 +72,24 @@ def test_a_probe_that_changes_one_size_is_known_to_change(observed_loops):
     sizes = ("bare", 1, 3, 10_000), ("bare", 2, 3, 10_000), ("ledger", 1, 3, 10_000), ("ledger", 2, 4, 10_000)
     (twin,) = Observed(twins(observed_loops(*sizes))).of("ledger")
     assert twin.levels == {"n": 2}
+
+
+@pytest.mark.parametrize(
+    ("levels", "exact", "left"),
+    [
+        ({"references": "strong"}, None, True),
+        ({"references": "strong", "gc": "frozen"}, False, True),
+        ({"references": "strong", "gc": "threshold=100"}, False, True),
+        ({"references": "strong"}, True, False),
+        ({"references": "strong", "gc": "off"}, None, False),
+        ({"references": "strong", "gc": "every=10"}, None, False),
+        ({"references": "weak"}, None, False),
+        ({}, None, False),
+        ({}, False, True),
+    ],
+)
+def test_a_trial_is_left_to_the_collector_where_that_runs_by_itself_and_theory_is_no_more_than_a_model(
+    make_row, levels, exact, left
+):
+    conditions = {} if exact is None else {"prediction_exact": exact}
+    assert left_to_collector(make_row(levels, {}, conditions=conditions)) is left

@@ -44,7 +44,7 @@ def make(make_store, tmp_path):
             for k, told in cells.items():
                 for measure, values in told.items():
                     outcome = store.outcome(metrics or {}, series=values, conditions=CONDITIONS)
-                    store.add("book", {"k": k}, measure, 0, outcome)
+                    store.add("book", {"k": k, "references": "strong"}, measure, 0, outcome)
         results = Results("book", read_store(tmp_path).rows, partial(series, tmp_path), observed=observed)
         return list(listings(results, "book", unique_stems()))
 
@@ -83,7 +83,7 @@ def test_a_listing_of_a_probe_that_changes_what_it_watches_says_so(make, collect
         allowed_bytes=0,
     )
     (table,) = make({1: {"lines": ledger(30 * KIB, 0)}}, observed=Observed([twin]))
-    assert ("The probe lines changes what it watches" in " ".join(table.notes)) is flagged
+    assert ("† Watched by lines." in " ".join(table.notes)) is flagged
 
 
 def test_each_cell_has_a_listing_of_what_it_measured(make):

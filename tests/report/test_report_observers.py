@@ -13,12 +13,12 @@ from toolkit.report.charts.matrix import matrix
 from toolkit.report.charts.roles import roles
 from toolkit.report.charts.waterfall import waterfall
 from toolkit.report.holding import held, table
-from toolkit.report.observers import FLAG, state, told_of
+from toolkit.report.observers import FLAG, MARK, state, told_of
 from toolkit.report.tables import medians
 from toolkit.store.read import read_store, series
 
 MIB = 1 << 20
-REMARK = "The probe {} changes what it watches"
+REMARK = "† Watched by {}."
 PROBES = {
     "ledger": ("clock", "collector", "events", "ledger"),
     "traced": ("clock", "collector", "events", "traced"),
@@ -62,13 +62,13 @@ LEDGER_SERIES = {
 def make(make_store, tmp_path):
     """Return a function that fills a store with a loop in three measures and the twins of some probes."""
 
-    def stored(changing=(), same=()):
+    def stored(changing=(), same=(), references="strong"):
         with make_store(tmp_path) as store:
             for k in (1, 2):
                 for measure in ("resident", "traced", "ledger"):
                     told = LEDGER_SERIES if measure == "ledger" else {}
                     outcome = store.outcome(metrics(measure), series=told, conditions=CONDITIONS)
-                    store.add("loop", {"k": k}, measure, 0, outcome)
+                    store.add("loop", {"k": k, "references": references}, measure, 0, outcome)
             for watcher in ("bare", *changing, *same) if changing or same else ():
                 found = {
                     "loop_collections_count": 5 if watcher in changing else 3,
@@ -124,7 +124,24 @@ def test_a_changing_ledger_is_flagged_wherever_its_figures_are_and_nowhere_else(
     # The waterfall begins with the ledger's bytes, and the medians take collections from where they are.
     assert flagged(told, "ledger") - {"waterfall", "table Medians of each cell"} == OF_LEDGER
     assert "waterfall" in flagged(told, "ledger")
-    assert "5 beside 3 bare" in told["roles"]
+
+
+def test_the_mark_is_explained_once(make, tmp_path):
+    make(changing=["ledger", "events"])
+    told = [one.sentence for one in document(tmp_path, {}).trust.findings if MARK in one.sentence]
+    assert len(told) == 1 and "5 beside 3 bare" in told[0]
+    assert "The probes events and ledger change what they watch" in told[0]
+    text = (write_report(tmp_path, document(tmp_path, {})).parent / "report.md").read_text(encoding="utf-8")
+    assert text.count("5 beside 3 bare") == 4  # of each probe: here, and with its methods
+
+
+def test_where_no_collector_decides_nothing_is_flagged(make, tmp_path):
+    results = make(changing=["ledger", "traced"], references="weak")
+    told = parts(results, tmp_path)
+    assert not [where for where, words in told.items() if MARK in words or FLAG in words]
+    (section, *_) = document(tmp_path, {}).sections
+    (composition,) = [one for one in section.tables if one.title.startswith("Composition")]
+    assert {row[-1] for row in composition.rows} == {"none"}
 
 
 def test_a_changing_tracer_is_flagged_in_traced_figures(make, tmp_path):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from toolkit.analysis.observing import Observed
 from toolkit.report.build import document, write_report
 from toolkit.report.names import unique_stems
 from toolkit.report.trust import trust
@@ -46,12 +47,12 @@ def results(tmp_path: Path) -> Path:
 
 
 def told(results: Path) -> dict[str, str]:
-    made = trust(read_store(results), unique_stems())
+    made = trust(read_store(results), unique_stems(), Observed())
     return {finding.sentence: finding.status for finding in made.findings}
 
 
 def rows(results: Path, title: str) -> tuple:
-    made = trust(read_store(results), unique_stems())
+    made = trust(read_store(results), unique_stems(), Observed())
     return next((table.rows for table in made.tables if table.title.startswith(title)), ())
 
 

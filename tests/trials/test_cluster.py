@@ -23,6 +23,7 @@ from distributed.comm import CommClosedError
 
 import toolkit
 from toolkit import cli
+from toolkit.analysis.observing import Observed
 from toolkit.planning import load_experiment, plan
 from toolkit.report.names import unique_stems
 from toolkit.report.trust import trust
@@ -227,7 +228,7 @@ def test_a_run_over_the_cluster_is_stored_and_goes_on_at_home(machines, toolkit_
     code, out, _ = toolkit_run("local", "--set", "n=10,20,30,40")
     assert (code, out.splitlines()[0]) == (0, "4 trials: 1 run, 3 finished before, 0 failed")
     # It is one host, whoever started the trials there.
-    findings = trust(read_store(tmp_path / "results"), unique_stems()).findings
+    findings = trust(read_store(tmp_path / "results"), unique_stems(), Observed()).findings
     assert "All trials ran on one machine with one set-up." in {finding.sentence for finding in findings}
 
 

@@ -35,6 +35,7 @@ __all__ = [
     "loop_collected_every",
     "loop_under",
     "loop_with_collector",
+    "moved_bytes",
 ]
 
 #: How many tuples of one length wait for reuse (PyTuple_MAXFREELIST).
@@ -218,6 +219,14 @@ def loop_with_collector(
             f"{bound} arrays",
         ),
     )
+
+
+def moved_bytes(
+    nodes: Sequence[Node], iterations: int, array_bytes: int, thresholds: Sequence[int], counted: int
+) -> int:
+    """Return how far the peak of such a loop, whose names hold its last graph, moves with its collections."""
+    _, bound = _peak_and_bound(tuple(nodes), iterations, tuple(thresholds), True, counted)
+    return bound * array_bytes
 
 
 def _counted_once(nodes: Sequence[Node]) -> int:

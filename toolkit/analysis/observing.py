@@ -3,17 +3,19 @@
 The twins run in the experiment `observer_effect`; a store in which it never ran knows nothing of any probe.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from toolkit.store import Row
 from toolkit.trials import Level
-from toolkit.trials.measuring import probes_of
+from toolkit.trials.collecting import policy_of
+from toolkit.trials.measuring import probe_names, probes_of
 
 if TYPE_CHECKING:
     from toolkit.analysis.results import Results
 
-__all__ = ["BARE", "EXPERIMENT", "Observed", "Twin", "twins"]
+__all__ = ["BARE", "EXPERIMENT", "Observed", "Twin", "left_to_collector", "twins"]
 
 #: The experiment, the level of its factor `watcher` that watches nothing, and the metrics of its loop.
 EXPERIMENT = "observer_effect"
@@ -110,6 +112,25 @@ class Observed:
         """Return the twins that differ, of the probes that take part in a measure."""
         return tuple(twin for probe in probes_of(measure) for twin in self.of(probe) if twin.changes)
 
+    def all_changing(self) -> tuple[Twin, ...]:
+        """Return the twins that differ, of all probes that take part in measures."""
+        return tuple(twin for probe in probe_names() for twin in self.of(probe) if twin.changes)
+
+    def changed(self, rows: Iterable[Row]) -> tuple[Twin, ...]:
+        """Return the twins that differ, of the probes that took these trials: those that can differ."""
+        measures = dict.fromkeys(row.measure for row in rows if left_to_collector(row))
+        return tuple(dict.fromkeys(twin for measure in measures for twin in self.changing(measure)))
+
     def unknown(self, measure: str) -> tuple[str, ...]:
         """Return the probes of a measure of which it is not known what they change."""
         return tuple(probe for probe in sorted(probes_of(measure)) if not self.of(probe))
+
+
+def left_to_collector(row: Row) -> bool:
+    """Return whether Python's own collector decides over the figures of a trial.
+
+    It does where cycles are garbage and it runs by itself; not where theory is exact, which knows no collector.
+    """
+    levels, exact = {**row.constants, **row.factors}, row.conditions.get("prediction_exact")
+    has_garbage = levels.get("references", "weak") == "strong" or exact is False
+    return has_garbage and exact is not True and policy_of(levels.get("gc", "default")).automatic

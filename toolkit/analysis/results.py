@@ -181,7 +181,10 @@ class Results:
         self._refuse_mixtures(trials.values())
         return tuple(
             _cell(
-                metric, dict(zip(names, levels, strict=True)), trials[levels], self.observed.changing(measure)
+                metric,
+                dict(zip(names, levels, strict=True)),
+                trials[levels],
+                self.observed.changed(trials[levels]),
             )
             for levels in sorted(trials, key=lambda levels: self._places(names, levels))
         )

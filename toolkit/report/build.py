@@ -110,7 +110,7 @@ def document(
         compared += ((name, comparison) for comparison in its_comparisons)
     pairs, too_small = agreements(compared)
     summed_up = agreement.finding(pairs, too_small)
-    theory = (*([summed_up] if summed_up else []), *_agreement(compared, observed))
+    theory = (*([summed_up] if summed_up else []), *_agreement(compared))
     findings = (finding for one in sections for finding in one.findings)
     machine = facts.machine(_runs_of(contents.rows, contents))
     return Document(
@@ -125,7 +125,7 @@ def document(
         methods=methods(observed),
         glossary=GLOSSARY,
         notes=_warnings(contents),
-        trust=trust.trust(contents, stems),
+        trust=trust.trust(contents, stems, observed),
     )
 
 
@@ -176,7 +176,7 @@ def _warnings(contents: Contents) -> tuple[str, ...]:
     return (f"Left out: {rows} of the store, listed where this report says how far to trust this run.",)
 
 
-def _agreement(compared: Sequence[tuple[str, Comparison]], observed: Observed) -> list[Finding]:
+def _agreement(compared: Sequence[tuple[str, Comparison]]) -> list[Finding]:
     """Say how well theory and measurement agree over all experiments, and where they agree least."""
     claimed = [(name, one) for name, one in compared if one.off is not None]
     if not claimed:
@@ -203,7 +203,7 @@ def _agreement(compared: Sequence[tuple[str, Comparison]], observed: Observed) -
         findings.append(
             Finding(
                 sentence=f"{holding} of {len(alike)} {what} for {worst.measure} trials hold "
-                f"{kind[2]}{furthest}. {remark(observed.changing(worst.measure))}".rstrip(),
+                f"{kind[2]}{furthest}. {remark(twin for _, one in alike for twin in one.changed_by)}".rstrip(),
                 status="confirmed" if holding == len(alike) else "deviates",
             )
         )

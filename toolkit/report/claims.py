@@ -209,7 +209,7 @@ def same(results: Results, metrics: Mapping[str, float], measure: str, what: str
         expected=expected,
         measured=measured,
     )
-    return _flagged(made, results.observed.changing(measure))
+    return _flagged(made, results.observed.changed(results.trials(measure, levels)))
 
 
 def alike(
@@ -290,7 +290,7 @@ def agreement(
         expected=" or ".join(dict.fromkeys(one.allowance for one in judged)),
         measured=measured,
     )
-    return _flagged(made, results.observed.changing(measure))
+    return _flagged(made, [twin for one in judged for twin in one.changed_by])
 
 
 def memory_agreement(results: Results, what: str) -> Iterator[Finding]:

@@ -56,7 +56,7 @@ def held(results: Results) -> tuple[_Held, ...]:
 def table(results: Results, cells: Sequence[_Held], stem: str) -> Table:
     """Return the table of what each cell holds at the end beyond its result, and why."""
     measures = dict.fromkeys(_READINGS.values())
-    changing = [twin for measure in measures for twin in results.observed.changing(measure)]
+    trials = [trial for measure in measures for trial in results.trials(measure)]
     return Table(
         stem=stem,
         title="Why bytes are still held at the end",
@@ -70,7 +70,7 @@ def table(results: Results, cells: Sequence[_Held], stem: str) -> Table:
             (*one.levels.values(), one.verdict.kind, one.verdict.nbytes, _known_by(one.verdict))
             for one in cells
         ),
-        notes=tuple(filter(None, [remark(changing)])),
+        notes=tuple(filter(None, [remark(results.observed.changed(trials))])),
     )
 
 

@@ -49,13 +49,16 @@ def listings(results: Results, anchor: str, stems: Callable[[str], str]) -> Iter
                 notes=(
                     *(_counted(lines, counted) if counted else ()),
                     *(_sampled(lines) if sampled else ()),
-                    *_flags(results, "lines" if counted else "", "profiled" if sampled else ""),
+                    *_flags(
+                        results, levels, *(["lines"] if counted else []), *(["profiled"] if sampled else [])
+                    ),
                 ),
             )
 
 
-def _flags(results: Results, *measures: str) -> tuple[str, ...]:
-    told = remark(twin for measure in measures for twin in results.observed.changing(measure))
+def _flags(results: Results, levels: Mapping[str, Level], *measures: str) -> tuple[str, ...]:
+    trials = [trial for measure in measures for trial in results.trials(measure, levels)]
+    told = remark(results.observed.changed(trials))
     return (told,) if told else ()
 
 

@@ -5,10 +5,13 @@ from collections.abc import Iterable, Sequence
 from toolkit.analysis.observing import EXPERIMENT, Observed, Twin
 from toolkit.report.units import number, text
 
-__all__ = ["FLAG", "effect", "remark", "state", "told_of"]
+__all__ = ["FLAG", "MARK", "effect", "explanation", "remark", "state", "told_of"]
 
 #: What is put beside the name of a metric.
 FLAG = "changes what it watches"
+
+#: What is put beside other figures; `explanation` tells what it means.
+MARK = "\N{DAGGER}"
 
 
 def effect(twin: Twin) -> str:
@@ -20,20 +23,34 @@ def effect(twin: Twin) -> str:
 
 
 def remark(twins: Iterable[Twin]) -> str:
-    """Return the remark on figures that probes took which change what they watch; nothing for none."""
-    told = [
-        f"The probe {twin.watcher} changes what it watches, as seen in the loop of {EXPERIMENT}, which leaves its "
-        f"garbage to the collector ({effect(twin)})."
-        for twin in dict.fromkeys(twins)
-    ]
-    return " ".join([*told, "These figures hold for what is watched so."]) if told else ""
+    """Return the mark on figures that probes took which change what they watch; nothing for none."""
+    told = list(dict.fromkeys(twin.watcher for twin in twins))
+    return f"{MARK} Watched by {' and '.join(told)}." if told else ""
+
+
+def explanation(twins: Iterable[Twin]) -> str:
+    """Return what `remark` stands for, for all these probes at once; nothing for none."""
+    found = tuple(dict.fromkeys(twins))
+    if not found:
+        return ""
+    names = list(dict.fromkeys(twin.watcher for twin in found))
+    told = "; ".join(f"{twin.watcher}: {effect(twin)}" for twin in found)
+    return (
+        f"{MARK} The probe{'s' * (len(names) > 1)} {' and '.join(names)} {_change(names)}, as seen in the loop of "
+        f"{EXPERIMENT}, which leaves its garbage to the collector ({told}). The mark stands beside figures of "
+        "trials that they watch and whose garbage is left to the collector too: those hold for what is watched so."
+    )
+
+
+def _change(names: Sequence[str]) -> str:
+    return FLAG if len(names) == 1 else "change what they watch"
 
 
 def state(observed: Observed, measure: str) -> str:
     """Return what is known of the probes of a measure, in words: which of them change what they watch."""
     changing = list(dict.fromkeys(twin.watcher for twin in observed.changing(measure)))
     unknown = observed.unknown(measure)
-    told = [f"{' and '.join(changing)} {FLAG}"] if changing else [] if unknown else ["none"]
+    told = [f"{' and '.join(changing)} {_change(changing)}"] if changing else [] if unknown else ["none"]
     return "; ".join([*told, *([f"not known of {', '.join(unknown)}"] if unknown else [])])
 
 

@@ -98,7 +98,6 @@ def composition(results: Results, stem: str) -> Table | None:
     if not told:
         return None
     columns = (Column(heading=heading, name=metric, unit=unit_of(metric)) for metric, heading in told.items())
-    effect = state(results.observed, "ledger")
     return Table(
         stem=stem,
         title="Composition at the peak: logical bytes by role",
@@ -108,11 +107,21 @@ def composition(results: Results, stem: str) -> Table | None:
             Column(heading="observer effect", name="observer_effect"),
         ),
         rows=tuple(
-            (*cell.levels.values(), *(cell.trial.metrics[metric] for metric in told), effect)
+            (
+                *cell.levels.values(),
+                *(cell.trial.metrics[metric] for metric in told),
+                _observer_effect(results, cell),
+            )
             for cell in cells
         ),
         notes=_notes(cells),
     )
+
+
+def _observer_effect(results: Results, cell: Cell) -> str:
+    effect = state(results.observed, "ledger")
+    # What moves collections moves nothing where none decides.
+    return effect if cell.changed_by or not results.observed.changing("ledger") else "none"
 
 
 def _cells(results: Results, metric: str) -> tuple[Cell, ...]:

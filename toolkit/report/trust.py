@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from toolkit.analysis.noise import Floor, noise_floor
+from toolkit.analysis.observing import Observed
 from toolkit.report import Column, Finding, Table, Trust, Value
+from toolkit.report.observers import explanation
 from toolkit.report.units import number, text, unit_of
 from toolkit.store import Contents, Row, Run
 from toolkit.trials.host import OF_THE_INTERPRETER
@@ -32,7 +34,7 @@ _MACHINE = {
 _UNITS = {"memory_bytes": "bytes", "cpu_count": "count"}
 
 
-def trust(contents: Contents, stems: Callable[[str], str]) -> Trust:
+def trust(contents: Contents, stems: Callable[[str], str], observed: Observed) -> Trust:
     """Return what a reader must know of a store before believing its figures.
 
     Parameters
@@ -41,6 +43,8 @@ def trust(contents: Contents, stems: Callable[[str], str]) -> Trust:
         Of the whole store.
     stems : callable
         Gives names of files that are unique in the report.
+    observed : Observed
+        What probes change in what they watch.
     """
     # Trials tell of a host only where a cluster gave them one.
     has_hosts = any("host" in row.conditions for row in contents.rows)
@@ -81,9 +85,16 @@ def trust(contents: Contents, stems: Callable[[str], str]) -> Trust:
             *_cut_off(contents.runs),
             _wavering(noise),
             _alike(machines),
+            *_disturbed(observed),
         ),
         tables=tuple(table for table in tables if table.rows),
     )
+
+
+def _disturbed(observed: Observed) -> Iterator[Finding]:
+    """Explain the mark beside figures of probes that change what they watch: once, here."""
+    if told := explanation(observed.all_changing()):
+        yield Finding(sentence=told)
 
 
 def _integrity(contents: Contents) -> Finding:
