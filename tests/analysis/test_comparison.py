@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +13,7 @@ from toolkit.analysis.comparison import (
     with_predictions,
 )
 from toolkit.analysis.noise import READING_ERROR_PAGES
+from toolkit.analysis.predictions import Deviation
 from toolkit.analysis.results import Results
 from toolkit.analysis.statistics import Estimate
 
@@ -74,6 +77,25 @@ def test_every_deviation_is_the_same_one_in_another_unit(measured, predicted, ar
         assert compared.deviation_percent / 100 * predicted == pytest.approx(compared.deviation)
     else:
         assert compared.deviation_percent is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "off_by", "beside"),
+    [
+        (TRACED, 0, ARRAY / 10),
+        ({}, 0, ARRAY / 10 + READING_ERROR_PAGES * PAGE),
+        ({}, 100 * PAGE, ARRAY / 10 + 100 * PAGE),
+    ],
+)
+def test_to_a_bound_of_whole_arrays_comes_what_is_beside_arrays(kind, off_by, beside):
+    bound = Deviation(percent=10.0, cause="a cause")
+
+    def holds(measured):
+        compared = _compared(measured, 40 * ARRAY, exact=False, **kind)
+        return replace(compared, exception=bound, resolution_bytes=off_by).holds
+
+    assert holds(44 * ARRAY + beside - 1) and holds(36 * ARRAY - beside + 1)
+    assert not holds(44 * ARRAY + beside + 1) and not holds(36 * ARRAY - beside - 1)
 
 
 def test_a_deviation_that_is_no_bytes_has_no_pages():

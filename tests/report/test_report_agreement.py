@@ -13,7 +13,10 @@ def pairs_of(*compared):
 
 def test_where_all_agree_one_sentence_says_so():
     pairs, too_small = pairs_of(
-        comparison(S, S), comparison(S + 1, S), comparison(2 * S, S, elements=10), comparison(103, 100, 5.0)
+        comparison(S, S),
+        comparison(S + 1, S),
+        comparison(2 * S, S, elements=10),
+        comparison(103 * S, 100 * S, 5.0),
     )
     told = agreement.finding(pairs, too_small)
     assert told.status == "confirmed"
@@ -31,7 +34,9 @@ def test_what_was_rightly_predicted_to_be_nothing_is_counted_apart():
 
 
 def test_what_no_exception_names_deviates_and_leads_the_table():
-    pairs, too_small = pairs_of(comparison(103, 100, 5.0), comparison(2 * S, S), comparison(120, 100, 5.0))
+    pairs, too_small = pairs_of(
+        comparison(103 * S, 100 * S, 5.0), comparison(2 * S, S), comparison(120 * S, 100 * S, 5.0)
+    )
     told = agreement.finding(pairs, too_small)
     assert told.status == "deviates"
     assert "2 beyond it and UNEXPLAINED" in told.sentence
@@ -49,7 +54,7 @@ def test_what_no_exception_names_deviates_and_leads_the_table():
 
 
 def test_every_pair_is_a_row_of_the_table_of_all():
-    pairs, _ = pairs_of(comparison(S, S), comparison(103, 100, 5.0))
+    pairs, _ = pairs_of(comparison(S, S), comparison(103 * S, 100 * S, 5.0))
     assert [row[-2] for row in agreement.pairs_table(pairs, "pairs").rows] == ["agrees", "exception"]
 
 

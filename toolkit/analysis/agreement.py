@@ -61,5 +61,6 @@ def _agreement(one: Comparison) -> Agreement:
         percent = 0.0 if not one.deviation else None if arrays is None else 100 * arrays
     if percent is not None and abs(percent) <= AGREES_PERCENT:
         return "agrees"
-    accounted = one.exception and percent is not None and abs(percent) <= one.exception.percent
-    return "exception" if accounted else "unexplained"
+    accounted = one.accounted_percent
+    within = accounted is not None and percent is not None and abs(percent) <= accounted
+    return "exception" if within else "unexplained"

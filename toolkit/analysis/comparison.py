@@ -154,13 +154,29 @@ class Comparison:
         return "equal" if self.off == 0 and not self.off_unit else self.allowance
 
     @property
+    def accounted_percent(self) -> float | None:
+        """How far off the cause that the prediction names may move it; None where it names none.
+
+        To the whole arrays of which it tells comes what is beside arrays: small objects, and errors of readings.
+        """
+        if self.exception is None:
+            return None
+        if not self.predicted or self.deviation_pages is None:
+            return self.exception.percent
+        beside = TRACED_TOLERANCE_ARRAYS * (self.array_bytes or 0)
+        if self.measure == "resident":
+            beside += max(READING_ERROR_PAGES * self.page_bytes, self.resolution_bytes)
+        return self.exception.percent + 100 * beside / self.predicted
+
+    @property
     def _yardstick(self) -> tuple[float | None, float, str, str]:
         """The deviation, what is allowed, and their unit; where the deviation is None, why."""
         if self.estimated:
             return None, 0, "", "an estimate on this platform"
         if not self.exact:
-            allowed = self.exception.percent if self.exception else MODEL_TOLERANCE_PERCENT
-            return self.deviation_percent, allowed, " %", "the model predicts nothing"
+            accounted = self.accounted_percent
+            tolerance = MODEL_TOLERANCE_PERCENT if accounted is None else accounted
+            return self.deviation_percent, tolerance, " %", "the model predicts nothing"
         if self.deviation_pages is None:
             return self.deviation, 0, "", ""
         if self.measure == "resident":
