@@ -129,7 +129,7 @@ def findings(results):
             "peak_traced_bytes",
             "traced",
             f"{k} times {step} (n={n:,}) peaks at {{more}} where inputs are saved, at {{less}} where what the "
-            "gradient needs is saved, and let go of once it was used: {ratio} as much.",
+            "gradient needs is saved, and let go of once it was used: {ratio}.",
             more=PLAIN,
             less=LEAN,
             step=step,
@@ -143,7 +143,7 @@ def findings(results):
                 "peak_traced_bytes",
                 "traced",
                 f"{k} times {step}, what the gradient needs kept as it is: {{more}}; in {storage}: {{less}}, "
-                "{ratio} as much.",
+                "{ratio}.",
                 more=LEAN,
                 less={**LEAN, "storage": storage},
                 step=step,

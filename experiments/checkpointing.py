@@ -124,7 +124,7 @@ def findings(results):
             "peak_traced_bytes",
             "traced",
             f"Forward and backward through {k} squares (n={n:,}) peaks at {{more}} of array data, with {schedule} "
-            "at {less}: {ratio} as much.",
+            "at {less}: {ratio}.",
             more={"schedule": "plain"},
             less={"schedule": schedule},
             k=k,

@@ -123,7 +123,7 @@ def findings(results):
             "peak_traced_bytes",
             "traced",
             f"Training on sequences of {longest} steps peaks at {{more}}, with backpropagation truncated "
-            f"{truncation} at {{less}}: {{ratio}} as much.",
+            f"{truncation} at {{less}}: {{ratio}}.",
             more={"truncation": "none"},
             less={"truncation": truncation},
             **plain,
@@ -153,7 +153,7 @@ def findings(results):
             "peak_traced_bytes",
             "traced",
             f"Truncation {truncation}: sequences of {longest} steps peak at {{more}}, of {shortest} at {{less}}, "
-            "{ratio} as much.",
+            "{ratio}.",
             more={"length": longest},
             less={"length": shortest},
             truncation=truncation,

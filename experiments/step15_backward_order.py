@@ -79,7 +79,7 @@ def findings(results):
         "backward_steps_count",
         "traced",
         f"By generation the backward pass through {deepest} chained diamonds takes {{less}} steps; in LIFO order "
-        "it takes {more}, {ratio} as many, for a wrong gradient.",
+        "it takes {more}, for a wrong gradient: {ratio}.",
         more={"traversal": "lifo"},
         less={"traversal": "generation"},
         diamonds=deepest,

@@ -93,7 +93,7 @@ def findings(results):
         "peak_traced_bytes",
         "traced",
         f"In a chain, which needs no collector, {longest:,} rounds of three objects peak at {{less}} of array "
-        "data; in a cycle, with the collector at work, at {more}, {ratio} as much.",
+        "data; in a cycle, with the collector at work, at {more}: {ratio}.",
         more={"links": "cycle"},
         less={"links": "chain"},
         gc="default",

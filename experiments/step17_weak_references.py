@@ -128,7 +128,7 @@ def findings(results):
         "peak_rss_bytes",
         "resident",
         f"With weak references the loop of {iterations} iterations (n={n:,}) peaks at {{less}} of resident memory, "
-        "with strong ones at {more}, {ratio} as much.",
+        "with strong ones at {more}: {ratio}.",
         more={"references": "strong"},
         less={"references": "weak"},
         gc="default",
@@ -139,7 +139,7 @@ def findings(results):
         results,
         "wall_seconds",
         "timed",
-        "The same loop takes {more} with strong references and {less} with weak ones, {ratio} as long.",
+        "The same loop takes {more} with strong references and {less} with weak ones: {ratio}.",
         more={"references": "strong"},
         less={"references": "weak"},
         gc="default",

@@ -69,7 +69,7 @@ def findings(results):
         "peak_rss_bytes",
         "resident",
         f"{what} forward through {k} squares (n={n:,}) peaks at {{less}} of resident memory under no_grad, and at "
-        "{more} with the graph: {ratio} as much.",
+        "{more} with the graph: {ratio}.",
         more={"enable_backprop": True},
         less={"enable_backprop": False},
         k=k,

@@ -90,7 +90,7 @@ def findings(results):
         "peak_rss_bytes",
         "resident",
         f"Forward and backward through {k} squares (n={n:,}) peaks at {{less}} of resident memory, with "
-        "retain_grad at {more}: {ratio} as much.",
+        "retain_grad at {more}: {ratio}.",
         more={"retain_grad": True},
         less={"retain_grad": False},
         k=k,

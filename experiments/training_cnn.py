@@ -140,7 +140,7 @@ def findings(results):
             "peak_traced_bytes",
             "traced",
             f"Training with batches of {size['batch']} peaks at {{more}} plainly, and at {{less}} with "
-            "convolutions as checkpoints, only what gradients need saved and the graph let go of: {ratio} as much.",
+            "convolutions as checkpoints, only what gradients need saved and the graph let go of: {ratio}.",
             more=PLAIN,
             less={"saves": "needed", "retain_graph": False, "checkpoints": True},
             **size,
@@ -154,7 +154,7 @@ def findings(results):
                 results,
                 "peak_traced_bytes",
                 "traced",
-                f"One setting alone, {what}: {{more}} against {{less}}, {{ratio}} as much.",
+                f"One setting alone, {what}: {{more}} against {{less}}: {{ratio}}.",
                 more=PLAIN,
                 less={**PLAIN, **one},
                 **size,

@@ -146,7 +146,7 @@ def findings(results):
             "peak_traced_bytes",
             "traced",
             f"Training with batches of {size['batch']} peaks at {{more}} as the book does it, and at {{less}} "
-            "where functions save what gradients need and the backward pass lets go of the graph: {ratio} as much.",
+            "where functions save what gradients need and the backward pass lets go of the graph: {ratio}.",
             more={"mode": "plain"},
             less={"mode": "lean"},
             **size,
@@ -168,7 +168,7 @@ def findings(results):
             "peak_traced_bytes",
             "traced",
             f"With both savings training peaks at {{more}}, with activations rounded as well ({mode}) at {{less}}: "
-            "{ratio} as much.",
+            "{ratio}.",
             more={"mode": "lean"},
             less={"mode": mode},
             **largest,
@@ -178,7 +178,7 @@ def findings(results):
         "peak_traced_bytes",
         "traced",
         f"With strong references to outputs, and garbage collected after every {COLLECTED_EVERY} steps, training "
-        "peaks at {more}, plainly at {less}: {ratio} as much.",
+        "peaks at {more}, plainly at {less}: {ratio}.",
         more={"mode": "strong references"},
         less={"mode": "plain"},
         **largest,

@@ -70,7 +70,7 @@ def test_policies_are_ranked_by_what_stands_out_of_the_noise(findings_of, noisy)
         assert "Cliff's delta 1.00" in sentence
 
 
-def test_of_the_models_of_the_policies_the_worst_is_named_too(findings_of):
+def test_of_the_policies_that_the_collector_runs_each_is_held_against_its_model(findings_of):
     def cell(references, gc, peak, predicted, exact):
         conditions = {"python": "3.11.7", "prediction_array_bytes": S, "prediction_exact": exact}
         metrics = {"peak_rss_bytes": peak * S, "predicted_peak_bytes": predicted * S}
@@ -83,6 +83,7 @@ def test_of_the_models_of_the_policies_the_worst_is_named_too(findings_of):
         cell("strong", "every=10", 44, 44, True),
     ]
     told = findings_of("gc_policy", cells, {"n": 100_000, "iterations": 300})
-    (sentence,) = (one for one in told if one.startswith("Weak references need less"))
-    assert "which the model tells to 0 %" in sentence
-    assert "worst at threshold=100, off by 6.00 %" in sentence
+    (sentence,) = (one for one in told if one.startswith("The gap model tells the peaks"))
+    assert "default off by 0 %" in sentence
+    assert "threshold=100 off by 6.00 %" in sentence
+    assert "every=10" not in sentence

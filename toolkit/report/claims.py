@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from string import Formatter
 
 from toolkit.analysis import statistics
 from toolkit.analysis.comparison import compare
@@ -77,9 +78,9 @@ def times_as_much(
     """Say what a metric is in two cells, and how many times as much it is in the first.
 
     Where the two do not differ by more than replicates of one cell do, or by more than a reading may be off on the
-    host that took it, that is said before the ratio. Of times, which differ from replicate to replicate, the shift
-    from one cell to the other is told as well, with the noise floor and the size of the effect; where they are not
-    told apart, between which ratios that interval lies is told in place of one ratio.
+    host that took it, that is said in place of the ratio. Of times, which differ from replicate to replicate, the
+    shift from one cell to the other is told as well, and of those told apart the noise floor and the size of the
+    effect.
 
     Parameters
     ----------
@@ -87,7 +88,8 @@ def times_as_much(
     metric, measure : str
         Whose medians are compared.
     sentence : str
-        With the places ``{more}`` and ``{less}``, and ``{ratio}`` for what follows a comma.
+        With the places ``{more}`` and ``{less}``, and ``{ratio}`` for how the first to be told relates to
+        the second, or why the two are not told apart.
     more, less : mapping of str to level
         What tells the two cells apart.
     **levels
@@ -107,46 +109,41 @@ def times_as_much(
         [results.readings(metric, measure, **cell.levels) for cell in results.cells(metric, measure)],
         max(resolution(metric, results.trials(measure, {**some, **levels})) for some in (more, less)),
     )
-    ratio = f"{number(first.median / second.median)} times"
-    why = _no_difference(differs, first.median - second.median, unit)
-    if why and unit == "seconds":
-        ratio = _between(differs.shift, second.median) or ratio
+    why = _not_told_apart(differs, first.median - second.median, unit)
+    one, other = ("first", "second") if _places(sentence) == ["more", "less"] else ("second", "first")
     told = sentence.format(
-        more=estimate_text(first, unit), less=estimate_text(second, unit), ratio=f"{why}{ratio}"
+        more=estimate_text(first, unit),
+        less=estimate_text(second, unit),
+        ratio=why or f"the {one} is {number(first.median / second.median)} times the {other}",
     )
     if unit == "seconds" and differs.shift.coverage is not None:
         covers = text(100 * differs.shift.coverage, "percent")
         kind = "an interval of" if differs.shift.is_interval else "which covers the true one with"
+        told += f" The shift between them is {estimate_text(differs.shift, unit)}, {kind} {covers}"
         floor = f"; the noise floor {text(differs.floor, unit)}" if differs.floor is not None else ""
-        told += (
-            f" The shift between them is {estimate_text(differs.shift, unit)}, {kind} {covers}{floor}; "
-            f"Cliff's delta {number(differs.delta)}."
-        )
+        told += "." if why else f"{floor}; Cliff's delta {number(differs.delta)}."
     made = Finding(sentence=told)
     both = (results.cells(metric, measure, (), {**some, **levels}) for some in (more, less))
     return _labelled(made, itertools.chain(*both))
 
 
-def _no_difference(differs: Effect, of_medians: float, unit: Unit) -> str:
-    """Return why a difference may not be stated, as words before the ratio; "" where it may."""
+def _places(sentence: str) -> list[str]:
+    """Return the places of the two figures, in the order in which the sentence has them."""
+    return [name for _, name, *_ in Formatter().parse(sentence) if name in ("more", "less")]
+
+
+def _not_told_apart(differs: Effect, of_medians: float, unit: Unit) -> str:
+    """Return why a difference may not be stated, in place of the ratio; "" where it may."""
     if not differs.resolved:
-        off = text(differs.resolution, unit)
-        return f"which is no difference, for a reading may be off by {off}: "
+        return f"not told apart, for a reading may be off by {text(differs.resolution, unit)}"
     if unit == "seconds" and differs.shift.low is None:
-        return "which a single reading does not tell from noise: "
+        return "not told apart, for a single reading does not tell a difference from noise"
     if differs.floor is None or (differs.stands_out and of_medians * differs.shift.median > 0):
         return ""
     if of_medians * differs.shift.median < 0:
-        return "which is no difference, for the medians and the shift between them tell opposite ones: "
-    return "which is no difference, for replicates of one cell lie as far apart: "
-
-
-def _between(shift: Estimate, base: float) -> str:
-    """Return between which ratios to `base` the interval of a shift lies; "" where it has none."""
-    if shift.low is None or shift.high is None:
-        return ""
-    low, high = (number(max(0.0, 1 + end / base)) for end in (shift.low, shift.high))
-    return f"{low} to {high} times"
+        return "not told apart, for the medians and the shift between them tell opposite differences"
+    floor = text(differs.floor, unit)
+    return f"not told apart on this machine, where replicates of one cell differ by up to {floor}"
 
 
 def at_most(results: Results, metric: str, measure: str, what: str, limit: float, **levels: Level) -> Finding:
@@ -230,13 +227,14 @@ def alike(
     where : optional
         As in `Results.cells`.
     """
-    expected = f"one {words_of(metric)}"
+    expected = f"the same {words_of(metric)}"
     trials = [trial for trial in results.trials(measure, where) if metric in trial.metrics]
     cells = results.cells(metric, measure, None, where)
     if len(cells) < 2:
         return _absent(what, f"{expected} in every cell")
     found = len({trial.metrics[metric] for trial in trials})
-    measured = f"one in all {len(cells)} cells" if found == 1 else f"{found} in {len(cells)} cells"
+    alike = f"the same in all {len(cells)} cells"
+    measured = alike if found == 1 else f"{found} different ones in {len(cells)} cells"
     made = Finding(
         sentence=f"{what}: {words_of(metric)}, {measured}; expected {expected}.",
         status="confirmed" if found == 1 else "deviates",
