@@ -32,6 +32,9 @@ def test_the_experiment_of_ones_own_gets_what_it_predicts(tmp_path):
     assert sorted(set(pairs["measure"])) == ["resident", "traced"]
     assert list(pairs["agreement"]) == ["agrees"] * 8
     assert list(pairs["measured"]) == list(pairs["predicted"])
+    compared = pd.read_csv(tmp_path / "results" / "report" / "tables" / "depth-predictions.csv")
+    bases = {(one.quantity.split()[0], one.formula) for one in compared.itertuples()}
+    assert bases == {("peak", "2 (2 depth + 1) S"), ("end", "(2 depth + 1) S")}
 
 
 @pytest.mark.skipif(
