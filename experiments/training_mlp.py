@@ -221,20 +221,31 @@ def dearer(results, size):
 
 
 def fastest(results, size):
-    """Say which mode takes least time, and whether it costs more bytes than the plain one."""
+    """Say which mode takes least time, and whether it costs more bytes; none where noise tells none from plain."""
+    from toolkit.analysis.noise import effect
     from toolkit.report import Finding
     from toolkit.report.units import estimate_text, text
 
-    times = {
-        cell.levels["mode"]: cell.estimate for cell in results.cells("wall_seconds", "timed", ["mode"], size)
-    }
+    cells = results.cells("wall_seconds", "timed", ["mode"], size)
+    times = {cell.levels["mode"]: cell.estimate for cell in cells}
     if "plain" not in times:
         return
-    mode = min(times, key=lambda one: times[one].median)
+    readings = {one: results.readings("wall_seconds", "timed", mode=one, **size) for one in times}
+    differs = {one: effect(readings["plain"], readings[one], readings.values()) for one in times}
+    faster = [one for one, found in differs.items() if found.stands_out and found.shift.median < 0]
+    if not faster:
+        floor = differs["plain"].floor
+        noise = "single readings" if floor is None else f"noise floor {text(floor, 'seconds')}"
+        yield Finding(
+            sentence=f"No mode is told to be faster than the plain one, which takes "
+            f"{estimate_text(times['plain'], 'seconds')} ({noise})."
+        )
+        return
+    mode = min(faster, key=lambda one: times[one].median)
     peak, plain = (
         results.at("peak_traced_bytes", "traced", mode=one, **size).median for one in (mode, "plain")
     )
-    what = "the bytes of the mode that takes least time"
+    what = "the bytes of the fastest mode, of those told to be faster than the plain one"
     yield Finding(
         sentence=f"{what}: {mode}, {estimate_text(times[mode], 'seconds')} against "
         f"{estimate_text(times['plain'], 'seconds')} plainly, peaks at {text(peak, 'bytes')} against "
