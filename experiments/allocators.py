@@ -86,12 +86,17 @@ def figures(results):
 
 
 def findings(results):
+    from dataclasses import replace
+
     from toolkit.report import claims
 
     python = bench(results)
-    for n in reversed(results.levels("n")):
-        yield from kept_by_each(results, n, python)
-    yield from fastest_and_slowest(results, python)
+    kept = [one for n in reversed(results.levels("n")) for one in kept_by_each(results, n, python)]
+    timed = list(fastest_and_slowest(results, python))
+    # Together they answer the question.
+    if kept and timed:
+        kept[0] = replace(kept[0], sentence=f"{kept[0].sentence} {timed.pop().sentence}")
+    yield from (*kept, *timed)
     yield claims.everywhere(
         results,
         "resident",

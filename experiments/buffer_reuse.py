@@ -183,7 +183,6 @@ def findings(results):
     floor = {"by": "numpy", "buffers": "reused", "malloc": "fixed"}
     for n in reversed(results.levels("n")):
         size = {"n": n, "k": k, "iterations": results.levels("iterations")[-1]}
-        yield pages(results, core, reused, size)
         for what, more, less in (
             ("with fresh buffers takes {more}, with reused ones {less}", core, reused),
             ("with fresh buffers takes {more}, where glibc keeps its heap {less}", core, heap),
@@ -199,6 +198,7 @@ def findings(results):
                 less=less,
                 **size,
             )
+        yield pages(results, core, reused, size)
         yield claims.times_as_much(
             results,
             "peak_traced_bytes",

@@ -118,6 +118,7 @@ def findings(results):
 
     k, n = results.levels("k")[-1], results.levels("n")[-1]
     others = [schedule for schedule in results.levels("schedule") if schedule != "plain"]
+    yield from lowest(results, {"k": k, "n": n})
     for schedule in others:
         yield claims.times_as_much(
             results,
@@ -142,6 +143,32 @@ def findings(results):
         )
     yield claims.agreement(
         results, ["peak_traced_bytes"], "traced", "peak of each schedule against the formulas"
+    )
+
+
+def lowest(results, size):
+    """Say with which schedule of each kind least is needed, and for how many evaluations."""
+    from toolkit.report import Finding
+    from toolkit.report.units import number, text
+
+    def of(metric):
+        cells = results.cells(metric, "traced", ["schedule"], size)
+        return {cell.levels["schedule"]: cell.estimate.median for cell in cells}
+
+    peaks, evaluations = of("peak_traced_bytes"), of("forward_evaluations_count")
+    kinds = [[one for one in peaks if kind in one] for kind in (" states", "parts of ")]
+    best = sorted((min(kind, key=peaks.get) for kind in kinds if kind), key=peaks.get)
+    if "plain" not in peaks or not best:
+        return
+    told = (
+        f"{text(peaks[one], 'bytes')} with {one} ({number(100 * peaks[one] / peaks['plain'])} %) for "
+        f"{number(evaluations[one], 0)}"
+        for one in best
+    )
+    yield Finding(
+        sentence=f"Forward and backward through {size['k']} squares (n={size['n']:,}) peaks at "
+        f"{text(peaks['plain'], 'bytes')} of array data plainly, for {number(evaluations['plain'], 0)} evaluations "
+        f"of a square; at the least, of each kind of schedule, at {', and at '.join(told)}."
     )
 
 

@@ -260,7 +260,10 @@ def compared_with_weak(results, here, version):
         sentence=f"{here['iterations']} iterations, n={here['n']:,}, Python {version}: the best policy for strong "
         f"references, {least}, peaks at {text(peaks[least].median, 'bytes')}, "
         f"{number(peaks[least].median / weak_peak.median)} times the {text(weak_peak.median, 'bytes')} of weak "
-        f"ones; the worst, {most}, at {text(peaks[most].median, 'bytes')}.",
+        f"ones; the worst, {most}, at {text(peaks[most].median, 'bytes')}. "
+        f"They take {text(times[least].median, 'seconds')} ({least}), "
+        f"{text(times[most].median, 'seconds')} ({most}) and "
+        f"{text(weak_time.median, 'seconds')} with weak references; what noise tells apart follows.",
         status="confirmed" if peaks[least].median > weak_peak.median else "deviates",
     )
     yield Finding(
