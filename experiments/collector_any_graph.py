@@ -106,6 +106,7 @@ def figures(results):
         where={name: results.levels(name)[-1] for name in ("n", "iterations")},
         name="peak",
         title="The traced peak of each graph under each policy, and what was simulated",
+        caption="S is the data of one array of n numbers.",
     )
 
 

@@ -61,7 +61,7 @@ def figures(results):
         by=["way"],
         where=largest,
         name="rounds",
-        title="The traced peak over the rounds",
+        title="The traced bytes over the rounds",
     )
     yield waiting(
         results,

@@ -133,7 +133,9 @@ def figures(results):
         where={**largest, "steps": results.level("steps", FEW_STEPS)},
         name="roles",
         title="Of what the memory of training consists",
-        caption=f"The first {FEW_STEPS} steps, and the test. {network}",
+        caption=f"The first {FEW_STEPS} steps, and the test. {network} The traced peak is higher: it has "
+        "the data set, the means of Adam and what comes and goes inside an operation as well, "
+        "which the ledger does not see.",
     )
 
 
