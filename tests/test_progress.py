@@ -177,3 +177,14 @@ def test_on_a_terminal_there_is_a_bar(on_a_terminal, tmp_path):
     # What looks like markup is shown as it is.
     assert "failed: mine label=[bold] timed #0: error (exit code 1) RuntimeError: [red]broken[/red]" in plain
     assert "Traceback" not in plain
+
+
+def test_what_takes_long_is_named_on_a_terminal_and_nowhere_else(monkeypatch, capsys):
+    with progress.working("drawing the report"):
+        pass
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with progress.working("drawing the report"):
+        pass
+    out, err = capsys.readouterr()
+    assert (out, "drawing the report" in err) == ("", True)

@@ -327,6 +327,7 @@ def _calibrate() -> None:
 @_results_option
 def _report(experiments: tuple[str, ...], results_dir: Path) -> int:
     """Make the report of experiments, by name or script; of all that the store holds if none is named."""
+    from toolkit.progress import working
     from toolkit.report.build import document, write_report
     from toolkit.store.workshop import tidy
 
@@ -334,12 +335,14 @@ def _report(experiments: tuple[str, ...], results_dir: Path) -> int:
     tidy(results_dir)
     named = {one.name: one for one in map(load_experiment, experiments)}
     scripts = {name: partial(load_experiment, name) for name in experiment_scripts()}
-    made = document(
-        results_dir, scripts | {name: partial(_get, one) for name, one in named.items()}, [*named]
-    )
-    if absent := named.keys() - {section.experiment for section in made.sections}:
-        raise UsageError(f"{results_dir} holds no trial of {min(absent)}")
-    click.echo(f"report: {write_report(results_dir, made)}")
+    with working("drawing the report"):
+        made = document(
+            results_dir, scripts | {name: partial(_get, one) for name, one in named.items()}, [*named]
+        )
+        if absent := named.keys() - {section.experiment for section in made.sections}:
+            raise UsageError(f"{results_dir} holds no trial of {min(absent)}")
+        path = write_report(results_dir, made)
+    click.echo(f"report: {path}")
     if not made.lacks:
         return 0
     more = f"; and {len(made.lacks) - 1} more" if len(made.lacks) > 1 else ""

@@ -14,7 +14,7 @@ from toolkit.runner import Summary
 from toolkit.store.encoding import visible
 from toolkit.trials import Outcome, Trial
 
-__all__ = ["showing"]
+__all__ = ["showing", "working"]
 
 Tell: TypeAlias = Callable[[Summary, Trial | None, Outcome | None], None]
 
@@ -31,6 +31,13 @@ def showing() -> Iterator[Tell]:
         yield _Lines().tell
 
 
+@contextmanager
+def working(words: str) -> Iterator[None]:
+    """Show on a terminal, as long as it takes, what is being done; elsewhere nothing."""
+    with Console(stderr=True).status(words):
+        yield
+
+
 def _bar(console: Console) -> Iterator[Tell]:
     columns = (
         TextColumn("[progress.description]{task.description}"),
@@ -40,7 +47,7 @@ def _bar(console: Console) -> Iterator[Tell]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("starting", total=None)
+        task = progress.add_task("planning", total=None)
 
         def tell(summary: Summary, trial: Trial | None, outcome: Outcome | None) -> None:
             progress.update(task, total=summary.to_do, completed=summary.done)
