@@ -1,9 +1,11 @@
 """The command line: parses, calls, and maps errors to exit codes."""
 
+import math
 import os
 import shlex
 import signal
 import sys
+import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -35,6 +37,11 @@ if TYPE_CHECKING:
 _INTERNAL, _USAGE, _INCOMPLETE, _DAMAGED, _LOST, _DISK, _LOCKED = 1, 2, 3, 65, 69, 74, 75
 _STORE_EXITS: dict[type[StoreError], int] = {BadStore: _DAMAGED, StoreUnwritable: _DISK, StoreLocked: _LOCKED}
 
+#: The signals that ask a command to end.
+_ASKING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+#: Who asks again before is heard already; later something is stuck, or has swallowed it.
+_PATIENCE_SECONDS = 5.0
+
 _results_option = click.option(
     "--results",
     "results_dir",
@@ -52,41 +59,60 @@ def main(arguments: Sequence[str] | None = None) -> None:
     69 the cluster is lost, 74 disk, 75 another run holds the store, 130 interrupted, by Ctrl-C, SIGTERM or SIGHUP.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    with _interruptible(), warnings.catch_warnings():
+    with _interruptible() as interrupt, warnings.catch_warnings():
         warnings.showwarning = _warn
         code = _exit_code(
-            lambda: _commands.main(words, prog_name="toolkit", standalone_mode=False, obj=words)
+            lambda: _commands.main(words, prog_name="toolkit", standalone_mode=False, obj=words), interrupt
         )
     sys.exit(code)
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let whatever asks the command to end do what Ctrl-C does, so that trials end with it.
+def _interruptible() -> Iterator[Callable[[int, object], None]]:
+    """Let whatever asks the command to end do what Ctrl-C does, so that trials end with it; yield the handler.
 
     What is ignored stays ignored: ``nohup`` has its way.
     """
-    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    waiting = [number for number in numbers if signal.getsignal(number) == signal.SIG_DFL]
-    for number in waiting:
-        signal.signal(number, signal.default_int_handler)
+    interrupt = _patient()
+    before = {number: signal.getsignal(number) for number in _ASKING}
+    for number, handler in before.items():
+        if handler == signal.SIG_DFL:
+            signal.signal(number, interrupt)
     try:
-        yield
+        yield interrupt
     finally:
-        for number in waiting:
-            signal.signal(number, signal.SIG_DFL)
+        for number, handler in before.items():
+            if signal.getsignal(number) is interrupt:
+                signal.signal(number, handler)
 
 
-def _exit_code(call: Callable[[], object]) -> int:
+def _patient() -> Callable[[int, object], None]:
+    """Return a handler that raises KeyboardInterrupt, and not again while what was asked for is being done."""
+    raised = -math.inf
+
+    def interrupt(number: int, frame: object) -> None:
+        nonlocal raised
+        del number, frame
+        if time.monotonic() - raised > _PATIENCE_SECONDS:
+            raised = time.monotonic()
+            raise KeyboardInterrupt
+
+    return interrupt
+
+
+def _exit_code(call: Callable[[], object], interrupt: Callable[[int, object], None]) -> int:
     try:
-        if signal.getsignal(signal.SIGINT) is leave:
+        if signal.getsignal(signal.SIGINT) in (leave, signal.default_int_handler):
             # From here on there is something to put away, and a word to say.
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.signal(signal.SIGINT, interrupt)
         answer = call()
     except (click.exceptions.Abort, KeyboardInterrupt):
-        return _fail(
+        code = _fail(
             "interrupted; what is finished is stored, and the same command goes on from there", INTERRUPTED
         )
+        # All is put away and told; a signal while Python goes would be what it dies of. SIGTERM still ends it.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        return code
     except click.ClickException as problem:
         return _fail(_advice(problem), problem.exit_code)
     except (UsageError, ExecutorUnusable) as problem:
