@@ -163,6 +163,7 @@ def _array_rows(outcome: Outcome) -> Iterator[tuple[str, str]]:
     yield "  allocator", f"{conditions['allocator']}, trimmed by {conditions['trimmed_by']}"
     yield "  clear_refs", _yes(bool(conditions["exact_probe"]))
     yield "  setarch -R", _yes(not conditions["address_randomisation"])
+    yield "  orphans marked", _yes(bool(conditions["orphans_marked"]))
 
 
 def _map_rows(outcome: Outcome) -> Iterator[tuple[str, str]]:

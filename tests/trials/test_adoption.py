@@ -1,13 +1,13 @@
 """What a trial starts ends with it, however it hides; and nobody else does."""
 
 import platform
+import signal
 import subprocess
 import sys
+from threading import Thread
 
+import psutil
 import pytest
-
-from toolkit.trials import adoption
-from toolkit.trials.adoption import adopting, end_orphans
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="orphans are adopted on Linux")
 
@@ -38,22 +38,28 @@ def test_what_hides_is_weighed_with_its_trial(run):
     assert ended.status == "mem-limit"
 
 
-def test_what_this_process_started_itself_is_left_alone():
-    with subprocess.Popen(["sleep", "600"]) as before, adopting():
-        with subprocess.Popen(["sleep", "600"]) as own:
-            end_orphans(but=frozenset([own.pid]))
-            assert before.poll() is own.poll() is None
-            own.kill()
-        before.kill()
-
-
-def test_a_process_adopts_for_as_long_as_one_of_its_threads_supervises():
-    assert not adoption._adopts()
-    with adopting():
-        with adopting():
-            assert adoption._adopts()
-        assert adoption._adopts()
-    assert not adoption._adopts()
+def test_what_others_start_outlives_the_trials_of_their_time(run, eventually, tmp_path):
+    """Be it what is older than the command and starts more in the background, or is of a thread that has ended."""
+    told = tmp_path / "told"
+    script = f"(sleep 0.3; sleep 600 & echo $! > {told}) & exec sleep 600"
+    threads_own = []
+    thread = Thread(target=lambda: threads_own.append(subprocess.Popen(["sleep", "600"])))
+    with subprocess.Popen(["sh", "-c", script]) as launcher:
+        thread.start()
+        thread.join()
+        try:
+            assert run("time.sleep(1)").status == "ok"
+            eventually(lambda: told.exists() and told.read_text())
+            service = psutil.Process(int(told.read_text()))
+            assert run("pass").status == "ok"
+            assert service.is_running() and service.status() == psutil.STATUS_SLEEPING
+            assert launcher.poll() is threads_own[0].poll() is None
+            service.kill()
+        finally:
+            launcher.kill()
+            threads_own[0].kill()
+            # Its owner is told how it ended.
+            assert threads_own[0].wait() == -signal.SIGKILL
 
 
 #: Refuses prctl(PR_SET_CHILD_SUBREAPER) to this process and all that it starts, as a sandbox does: seccomp(2).
@@ -88,3 +94,12 @@ def test_where_nobody_may_adopt_the_outcome_says_so(tmp_path):
         for before in ("", SANDBOX)
     ]
     assert told == ["True", "False"]
+
+
+def test_a_mark_that_is_refused_is_told():
+    # As where a trial is run by a trial: a limit can be set lower, and higher by root alone.
+    program = (
+        "import os; from toolkit.trials.marking import bear; os.getuid() or os.setuid(65534);"
+        "print(bear(2**62 + 1), bear(2**62 + 2))"
+    )
+    assert subprocess.check_output([sys.executable, "-c", program], text=True) == "True False\n"

@@ -6,10 +6,11 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from toolkit.trials import marking
-from toolkit.trials.marking import end_marked, mark
+from toolkit.trials.marking import end_marked, mark, number_of
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="the environment of others is read from /proc"
@@ -57,17 +58,47 @@ def test_an_orphan_is_found_and_its_pipe_closes(started, tmp_path):
     assert left.stdout.read() == b""
 
 
+@pytest.mark.parametrize("folder", ["own", "other"])
+def test_its_limits_tell_one_that_shed_its_environment_twice_forked_and_in_its_own_session(tmp_path, folder):
+    hidden = (
+        "import os, time; os.fork() and os._exit(0); os.setsid(); print(os.getpid(), flush=True);"
+        "time.sleep(600)"
+    )
+    program = (
+        f"import subprocess, sys; from toolkit.trials.marking import bear; bear({number_of(tmp_path / folder)});"
+        f"subprocess.run(['setsid', 'env', '-i', sys.executable, '-S', '-c', {hidden!r}], check=True)"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as left:
+        orphan = psutil.Process(int(left.stdout.readline()))
+        try:
+            assert left.wait() == 0
+            assert not orphan.environ().get("TOOLKIT_TRIAL")
+            end_marked(tmp_path / "own")
+            assert (not orphan.is_running() or orphan.status() == "zombie") == (folder == "own")
+        finally:
+            if orphan.is_running():
+                orphan.kill()
+
+
+def test_what_has_ended_and_waits_for_its_parent_is_not_waited_for(tmp_path):
+    program = f"from toolkit.trials.marking import bear; print(bear({number_of(tmp_path)}))"
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as ended:
+        assert ended.stdout.read() == b"True\n"
+        os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+        assert list(marking._carrying(marking._wanted(tmp_path))) == []
+
+
 def test_it_returns_when_all_have_gone(started, tmp_path):
     for _ in range(5):
         started(SLEEP, mark(tmp_path))
     end_marked(tmp_path)
-    assert list(marking._carrying(b"TOOLKIT_TRIAL=" + tmp_path.name.encode())) == []
+    assert list(marking._carrying(marking._wanted(tmp_path))) == []
 
 
 def test_a_number_that_has_come_to_mean_another_process_is_left_alone(started, tmp_path):
     other = started(SLEEP, mark(tmp_path / "other"))
     # As where the process that was found has ended, and this one has got its number.
-    marking._kill(other.pid, b"TOOLKIT_TRIAL=" + tmp_path.name.encode())
+    marking._kill(other.pid, marking._wanted(tmp_path))
     time.sleep(0.1)
     assert other.poll() is None
 
@@ -81,6 +112,6 @@ def test_it_does_not_wait_for_ever_for_what_the_kernel_holds_back(started, tmp_p
 
 
 def test_this_process_is_never_among_them():
-    wanted = Path("/proc/self/environ").read_bytes().split(b"\0")[0]
+    wanted = Path("/proc/self/environ").read_bytes().split(b"\0")[0], b"none"
     assert marking._carries(os.getpid(), wanted)
     assert os.getpid() not in list(marking._carrying(wanted))

@@ -25,6 +25,7 @@ from toolkit.trials.clearing import clear_caches, collect, unfreeze
 from toolkit.trials.collecting import collecting, policy_of
 from toolkit.trials.levels import toggle_levels, workload_levels
 from toolkit.trials.lifeline import end_with
+from toolkit.trials.marking import bear
 from toolkit.trials.reserve import Reserve, settle
 from toolkit.trials.result import pack_result, write_result
 from toolkit.trials.running import RunningTrial
@@ -41,11 +42,11 @@ def main(spec_path: str, result_path: str) -> None:
     gc.freeze()
     spec = json.loads(Path(spec_path).read_text(encoding="utf-8"))
     end_with(spec["supervisor"])
-    # What refuses it to the supervisor refuses it here too: a sandbox is inherited.
-    adopts = adopt()
+    # What hides is weighed where it is adopted, and ended where it is marked: a sandbox may refuse either.
+    adopts, marked = adopt(), bear(spec["number"])
     try:
         result = _measure(load_script(Path(spec["script"])), spec)
-        result["conditions"]["orphans_adopted"] = adopts
+        result["conditions"] |= {"orphans_adopted": adopts, "orphans_marked": marked}
         frame = pack_result(result)
         exit_code = 0
     except Exception as problem:

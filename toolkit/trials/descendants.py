@@ -19,8 +19,8 @@ _STATE, _PARENT, _STARTED = 0, 1, 19
 class Descendants:
     """The processes that were seen to descend from one, each by its number and when it started.
 
-    Where nobody adopts it, one that has left its parent, its session and its environment cannot be told any more
-    from a process of somebody else, but for having been seen before. It works on Linux; elsewhere nothing is found.
+    One that has left its parent and its session, and shed every mark, cannot be told any more from a process of
+    somebody else, but for having been seen before. It works on Linux; elsewhere nothing is found.
 
     Parameters
     ----------

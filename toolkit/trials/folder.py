@@ -40,7 +40,7 @@ def note_of(path: Path) -> Path:
 def sweep() -> None:
     """End what is left of this user's trials whose supervisor was killed: nobody holds the locks of their folders.
 
-    What such a trial had started is killed before its folder is removed. That is told by its mark, or, of what was
+    What such a trial had started is killed before its folder is removed. That is told by its marks, or, of what was
     seen of it, by its number together with the moment of its start: the number alone may have gone to a stranger.
     """
     for path in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):

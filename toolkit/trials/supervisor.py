@@ -11,13 +11,12 @@ from pathlib import Path
 from threading import Lock
 
 from toolkit.trials import Outcome, Trial
-from toolkit.trials.adoption import adopting, end_orphans
 from toolkit.trials.capacity import spare_bytes
 from toolkit.trials.descendants import Descendants
 from toolkit.trials.environment import command, variables
 from toolkit.trials.folder import note_of, trial_folder
 from toolkit.trials.judging import Ending, judge, kernel_kills
-from toolkit.trials.marking import end_marked, mark
+from toolkit.trials.marking import end_marked, mark, number_of
 from toolkit.trials.measuring import probe_metrics, probes_of, watchers_of
 from toolkit.trials.output import Output
 from toolkit.trials.watching import Samples, watch
@@ -35,10 +34,10 @@ def supervise(trial: Trial) -> Outcome:
     """Run `trial` in a process of its own, in a process group of its own, and say what came of it.
 
     A trial that raises, crashes, hangs, is killed or passes a limit is an outcome like any other. On Linux whatever
-    it has started ends with it, but where a sandbox refuses to let processes adopt what hides: the condition
-    `orphans_adopted` says so. Where this process is killed before, Linux ends the trial; what the trial has
-    started is left to `folder.sweep`, as is its folder. Only what none of the looks at its descendants, 10 ms
-    apart, has met, and what has an environment of its own besides, is then not found.
+    it has started ends with it, and nothing else does: what bears a mark of the trial, in its environment or its
+    limits, or was met by one of the looks at the trial's descendants, 10 ms apart. Where this process is killed
+    before, Linux ends the trial; what the trial has started is left to `folder.sweep`, as is its folder, and told
+    in the same ways.
 
     Raises
     ------
@@ -47,7 +46,7 @@ def supervise(trial: Trial) -> Outcome:
     """
     memory_limit_bytes = trial.memory_limit_bytes or spare_bytes()
     samples = Samples()
-    with trial_folder() as folder, Output() as output, adopting():
+    with trial_folder() as folder, Output() as output:
         descendants = Descendants(note_of(folder))
         result = folder / "result"
         watchers = watchers_of(trial.measure).values()
@@ -117,6 +116,7 @@ def _start(
     for_child = {
         **asdict(trial),
         "supervisor": os.getpid(),
+        "number": number_of(folder),
         "probes": probes_of(trial.measure),
         "taken": sorted(probe_metrics()),
         # Far beyond what it may touch, for what is reserved and never touched; it stops what outruns the watch.
@@ -147,9 +147,6 @@ def _end(process: "subprocess.Popen[bytes]", folder: Path, descendants: Descenda
     # Whatever has left the group, and what has shed its mark as well.
     end_marked(folder)
     descendants.end()
-    with _running_lock:
-        own = frozenset(_running)
-    end_orphans(but=own)
 
 
 def _kill_group(process_id: int) -> None:
