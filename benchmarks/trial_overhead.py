@@ -1,4 +1,7 @@
-"""A trial, beyond the bare start of Python with numpy: wall time, and processor time of all its processes."""
+"""A trial, beyond the bare start of Python with numpy: wall time, and processor time of all its processes.
+
+Where it goes, and what would save some of it, stands in docs/trials.md.
+"""
 
 import resource
 import subprocess
