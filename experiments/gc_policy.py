@@ -234,7 +234,7 @@ def own_thresholds(results, size):
     """Return the threshold of each interpreter, in words."""
     rows = results.trials("resident", {"references": "strong", "gc": "default", **size})
     told = dict.fromkeys((row.conditions["gc_threshold0"], row.conditions["python"]) for row in rows)
-    return ", ".join(f"{threshold} in {version}" for threshold, version in told)
+    return ", ".join(f"{threshold:,} in {version}" for threshold, version in told)
 
 
 def compared_with_weak(results, here, version):

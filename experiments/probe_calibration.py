@@ -453,8 +453,8 @@ def findings(results):
     trimmed = median("trimmed_rss_bytes", case="all but the last freed", tool="none")
     if end is not None and trimmed is not None:
         yield Finding(
-            sentence=f"{SMALL_ARRAYS:,} arrays of 8 000 B, all but the last freed: {text(end, 'bytes')} stay "
-            f"resident for 8 000 B of data; {text(trimmed, 'bytes')} once that is gone and the heap is trimmed."
+            sentence=f"{SMALL_ARRAYS:,} arrays of 8,000 B, all but the last freed: {text(end, 'bytes')} stay "
+            f"resident for 8,000 B of data; {text(trimmed, 'bytes')} once that is gone and the heap is trimmed."
         )
     bare = median("peak_rss_bytes", case="untouched", tool="none")
     added = {

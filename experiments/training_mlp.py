@@ -201,7 +201,7 @@ def findings(results):
 def dearer(results, size):
     """Say which modes cost more bytes than the plain one."""
     from toolkit.report import Finding
-    from toolkit.report.units import number
+    from toolkit.report.claims import ratio_text
 
     peaks = {
         cell.levels["mode"]: cell.estimate.median
@@ -209,13 +209,14 @@ def dearer(results, size):
     }
     if "plain" not in peaks:
         return
-    more = {mode: peak / peaks["plain"] for mode, peak in peaks.items() if peak > peaks["plain"]}
-    told = ", ".join(f"{mode} ({number(ratio)} times)" for mode, ratio in more.items()) or "none"
+    plain = peaks["plain"]
+    more = [mode for mode, peak in peaks.items() if peak > plain]
+    told = ", ".join(f"{one} ({ratio_text(peaks[one], plain, 'bytes')} plain)" for one in more) or "none"
     what = "modes that peak higher than the plain one"
     expected = f"none but {', '.join(DEARER)}"
     yield Finding(
         sentence=f"{what}, of {len(peaks)}: {told}; expected {expected}.",
-        status="confirmed" if more.keys() <= set(DEARER) else "deviates",
+        status="confirmed" if {*more} <= {*DEARER} else "deviates",
         figure=what,
         expected=expected,
         measured=told,

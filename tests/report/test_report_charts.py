@@ -139,10 +139,6 @@ def test_no_line_goes_through_a_name_that_has_room_elsewhere(results):
         assert not any(line.get_window_extent().overlaps(Text.get_window_extent(text)) for line in straight)
 
 
-def test_thousands_in_names_of_cells_stay_apart():
-    assert shown("n=10\N{NARROW NO-BREAK SPACE}000") == "n=10\N{NARROW NO-BREAK SPACE}000"
-
-
 def test_drawing_leaves_the_settings_of_matplotlib_as_they_were(figure):
     before = dict(matplotlib.rcParams)
     _drawn(figure)

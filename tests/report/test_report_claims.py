@@ -238,6 +238,26 @@ def test_a_ratio_follows_the_order_in_which_its_figures_are_told(make):
     assert made.sentence.endswith(": the second is 3.00 times the first.")
 
 
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [(495_000, "4.95 times"), (100_128, f"128{HARD}B more than"), (99_872, f"128{HARD}B less than"),
+     (100_000, "as much as")],
+)  # fmt: skip
+def test_a_ratio_that_rounds_to_once_is_told_in_bytes(more, told):
+    assert claims.ratio_text(more, 100_000, "bytes") == told
+
+
+@pytest.mark.parametrize(
+    ("measured", "told", "status"),
+    [(2.0**64, "1.84×10¹⁹", "confirmed"), (2.0**64 + 4096, "1.8446744073709556e+19", "deviates")],
+)
+def test_a_value_and_the_expected_one_read_alike_only_where_they_are_equal(make, measured, told, status):
+    results = make((1, {"gradient_value": measured}), measure="traced")
+    made = claims.same(results, {"gradient_value": 2.0**64}, "traced", "the gradient", k=1)
+    assert (made.measured, made.status) == (f"gradient value = {told}", status)
+    assert made.expected == "gradient value = 1.84×10¹⁹"
+
+
 def test_what_was_not_measured_keeps_its_capitals(make):
     made = claims.times_as_much(make(), "peak_rss_bytes", "resident", "", more={}, less={})
     assert made.sentence.startswith("Peak RSS of ")

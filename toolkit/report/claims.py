@@ -13,7 +13,7 @@ from toolkit.analysis.results import Cell, Results
 from toolkit.analysis.statistics import Estimate
 from toolkit.report import Finding, Unit
 from toolkit.report.observers import remark
-from toolkit.report.units import estimate_text, number, text, unit_of, words_of
+from toolkit.report.units import estimate_text, levels_text, number, text, unit_of, words_of
 from toolkit.trials import Level
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "everywhere",
     "in_arrays",
     "memory_agreement",
+    "ratio_text",
     "same",
     "spread",
     "times_as_much",
@@ -49,11 +50,11 @@ def in_arrays(
     """
     estimate = results.at(metric, measure, **levels)
     if estimate is None:
-        return _absent(what, f"{number(expected)} S")
+        return _absent(what, f"{number(expected, 3)} S")
     array_bytes = 8 * int(levels["n"])
     arrays = _scaled(estimate, 1 / array_bytes)
     holds = abs(arrays.median - expected) <= within
-    expectation = f"{number(expected)} S, within {number(within)} S"
+    expectation = f"{number(expected, 3)} S, within {number(within, 3)} S"
     measured = f"{number(arrays.median, 3)} S"
     made = Finding(
         sentence=f"{what}: {measured} ({estimate_text(estimate, 'bytes')}), expected {expectation}.",
@@ -100,7 +101,7 @@ def times_as_much(
     if first is None or second is None or not second.median:
         words = words_of(metric)
         return Finding(
-            sentence=f"{words[:1].upper()}{words[1:]} of {_told(levels)}: not measured in both cells."
+            sentence=f"{words[:1].upper()}{words[1:]} of {levels_text(levels)}: not measured in both cells."
         )
     unit = unit_of(metric)
     differs = effect(
@@ -114,7 +115,7 @@ def times_as_much(
     told = sentence.format(
         more=estimate_text(first, unit),
         less=estimate_text(second, unit),
-        ratio=why or f"the {one} is {number(first.median / second.median)} times the {other}",
+        ratio=why or f"the {one} is {ratio_text(first.median, second.median, unit)} the {other}",
     )
     if unit == "seconds" and differs.shift.coverage is not None:
         covers = text(100 * differs.shift.coverage, "percent")
@@ -125,6 +126,15 @@ def times_as_much(
     made = Finding(sentence=told)
     both = (results.cells(metric, measure, (), {**some, **levels}) for some in (more, less))
     return _labelled(made, itertools.chain(*both))
+
+
+def ratio_text(one: float, other: float, unit: Unit) -> str:
+    """Return what one is of the other, which is not 0: "4.95 times", and for 1.00 times "512 B more than"."""
+    if one == other:
+        return "as much as"
+    if number(one / other) == number(1):
+        return f"{text(abs(one - other), unit)} {'more' if one > other else 'less'} than"
+    return f"{number(one / other)} times"
 
 
 def _places(sentence: str) -> list[str]:
@@ -190,12 +200,12 @@ def at_most_anywhere(
 
 def same(results: Results, metrics: Mapping[str, float], measure: str, what: str, **levels: Level) -> Finding:
     """Say whether metrics of one cell have exactly these values in every replicate."""
-    expected = ", ".join(f"{words_of(metric)} = {number(value, 0)}" for metric, value in metrics.items())
+    expected = ", ".join(f"{words_of(metric)} = {_whole(value)}" for metric, value in metrics.items())
     readings = {metric: results.readings(metric, measure, **levels) for metric in metrics}
     if not all(readings.values()):
         return _absent(what, expected)
     measured = ", ".join(
-        f"{words_of(metric)} = {' or '.join(f'{value:g}' for value in sorted(set(values)))}"
+        f"{words_of(metric)} = {' or '.join(_beside(value, metrics[metric]) for value in sorted(set(values)))}"
         for metric, values in readings.items()
     )
     holds = all(set(readings[metric]) == {value} for metric, value in metrics.items())
@@ -408,8 +418,13 @@ def _absent(what: str, expected: str) -> Finding:
     )
 
 
-def _told(levels: Mapping[str, Level]) -> str:
-    return ", ".join(f"{name}={level}" for name, level in levels.items())
+def _whole(value: float) -> str:
+    return number(value, 0 if float(value).is_integer() else None)
+
+
+def _beside(value: float, expected: float) -> str:
+    """Return a number as `_whole` does, in full where it would read like an expected one that it is not."""
+    return repr(value) if value != expected and _whole(value) == _whole(expected) else _whole(value)
 
 
 def _scaled(estimate: Estimate, factor: float) -> Estimate:

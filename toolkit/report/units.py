@@ -19,7 +19,6 @@ _SCALES: dict[str, tuple[tuple[float, str], ...]] = {
     "": ((1, ""),),
 }
 _MINUS = "\N{MINUS SIGN}"
-_THIN = "\N{NARROW NO-BREAK SPACE}"
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 #: Beyond these a number has more digits, or zeros after the point, than the eye can count.
 _POWERS_FROM, _POWERS_BELOW = 1e9, 1e-3
@@ -61,13 +60,13 @@ def scale(unit: Unit, largest: float) -> tuple[float, str]:
 
 
 def number(value: float, decimals: int | None = None) -> str:
-    """Return a number with its thousands apart and a true minus sign; without `decimals`, of some three digits."""
+    """Return a number, with commas and a true minus sign; without `decimals`, of some three digits."""
     if abs(value) >= _POWERS_FROM or (decimals is None and 0 < abs(value) < _POWERS_BELOW):
         digits, _, power = f"{value:.2e}".partition("e")
         mantissa = digits.rstrip("0").rstrip(".").replace("-", _MINUS)
         return f"{mantissa}×10{str(int(power)).translate(_RAISED)}".removeprefix("1×")
     decimals = _decimals(value) if decimals is None else decimals
-    return f"{value:,.{decimals}f}".replace(",", _THIN).replace("-", _MINUS)
+    return f"{value:,.{decimals}f}".replace("-", _MINUS)
 
 
 def text(value: Value, unit: Unit = "", *, signed: bool = False) -> str:
@@ -96,7 +95,7 @@ def text(value: Value, unit: Unit = "", *, signed: bool = False) -> str:
 
 
 def level_text(level: Level) -> str:
-    """Return a level as people read it: whole numbers with their thousands apart."""
+    """Return a level as people read it: whole numbers with commas between their thousands."""
     if isinstance(level, bool | str):
         return str(level)
     return number(level, 0) if float(level).is_integer() else f"{level:g}"

@@ -28,8 +28,6 @@ _LABEL_CHARACTERS = 64
 _ROW_CHARACTERS = 30
 #: With fewer powers of ten than these an axis shows numbers between them.
 _FEW_POWERS = 4
-#: Between the thousands of a number. Python does not count it among what can be printed.
-_THIN = "\N{NARROW NO-BREAK SPACE}"
 
 
 def canvas(title: str, height: float = 3.5) -> tuple[Drawing, Axes]:
@@ -231,8 +229,7 @@ def shown(label: str, characters: int = _LABEL_CHARACTERS) -> str:
     if len(label) > characters:
         label = f"{label[: characters - 1]}…"
     return "".join(
-        c if (c.isprintable() or c == _THIN) and ord(c) in _glyphs() else "\N{REPLACEMENT CHARACTER}"
-        for c in label
+        c if c.isprintable() and ord(c) in _glyphs() else "\N{REPLACEMENT CHARACTER}" for c in label
     )
 
 
@@ -251,4 +248,4 @@ def _glyphs() -> frozenset[int]:
 def _tick(value: float) -> str:
     if abs(value) >= 1e4:
         return number(value, 0)
-    return f"{value:,.4g}".replace(",", "\N{NARROW NO-BREAK SPACE}").replace("-", "\N{MINUS SIGN}")
+    return f"{value:,.4g}".replace("-", "\N{MINUS SIGN}")
