@@ -9,7 +9,8 @@ from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
 from toolkit.report import style
-from toolkit.report.charts._canvas import _wrapped, shown
+from toolkit.report.charts._canvas import _wrapped, canvas, shown
+from toolkit.report.charts._naming import Spot, name_points
 from toolkit.report.charts.bars import bars
 from toolkit.report.charts.pareto import Cost, Theory, frontier, pareto
 from toolkit.report.charts.pauses import pauses
@@ -87,7 +88,7 @@ def test_a_reference_stands_beside_the_frontier(results):
     loop = results["step17_weak_references"]
     figure = pareto(loop, PEAK, TIME, **WORDS, reference={"references": "weak"})
     assert "references=weak: " in figure.alt
-    chosen = figure.alt.partition("No other beats: ")[2]
+    chosen = figure.alt.partition("Beaten by none: ")[2]
     assert chosen and "weak" not in chosen
     (legend,) = _drawn(figure).legends
     assert "references=weak" in [text.get_text() for text in legend.get_texts()]
@@ -117,6 +118,31 @@ def test_names_of_points_lie_apart_and_inside(results):
     for place, box in enumerate(boxes):
         assert not any(box.overlaps(other) for other in boxes[:place])
         assert axes.get_window_extent().x0 <= box.x0 and box.x1 <= axes.get_window_extent().x1
+
+
+def test_crowded_points_have_names_that_nobody_takes_for_those_of_others():
+    drawing, axes = canvas("A crowd")
+    axes.set(xlim=(0, 16), ylim=(0, 250))
+    crowd = [(3.1, 210), (3.4, 138), (3.8, 126), (4.3, 149), (5.7, 129), (6.6, 129), (11.7, 164), (14.7, 147)]
+    axes.plot(*zip(*crowd, strict=True), "o")
+    name_points(drawing, axes, [Spot(f"a rather long name {n}", *at, "gray") for n, at in enumerate(crowd)])
+    drawing.draw_without_rendering()
+    dot = drawing.dpi / 72
+    points = axes.transData.transform(crowd)
+    boxes = [Text.get_window_extent(text) for text in axes.texts]
+    assert any(text.arrow_patch for text in axes.texts)
+    for mine, (text, box) in enumerate(zip(axes.texts, boxes, strict=True)):
+        nearest = np.maximum(box.min - points, points - box.max).max(axis=1) / dot
+        assert min(nearest) > 3, "it covers no point"
+        assert text.arrow_patch or nearest.argmin() == mine, (
+            "without a line to it, its own point is the nearest"
+        )
+        assert not any(box.overlaps(other) for other in boxes[:mine])
+        if text.arrow_patch:
+            (line,) = text.arrow_patch.get_path().to_polygons(closed_only=False)
+            through = np.linspace(*text.arrow_patch.get_transform().transform(line)[[0, -1]], 50)
+            for other in (box for number, box in enumerate(boxes) if number != mine):
+                assert not ((through > other.min) & (through < other.max)).all(axis=1).any()
 
 
 def test_no_line_goes_through_a_name_that_has_room_elsewhere(results):

@@ -1,17 +1,12 @@
-"""Two costs against each other: a point for each cell, and the frontier of those that no other cell beats."""
+"""Two costs against each other: a point for each cell, and the frontier: those that no other cell beats."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Drawing
 from matplotlib.lines import Line2D
-from matplotlib.patheffects import withStroke
-from matplotlib.text import Annotation, Text
-from matplotlib.transforms import Bbox
 
 from toolkit.analysis.results import Results
 from toolkit.analysis.statistics import Estimate
@@ -26,7 +21,8 @@ from toolkit.report.charts._canvas import (
     missing,
     number_axis,
 )
-from toolkit.report.style import INK, MARKERS, MUTED, PAPER, PREDICTED_LINE, SERIES
+from toolkit.report.charts._naming import Spot, name_points
+from toolkit.report.style import MARKERS, MUTED, PREDICTED_LINE, SERIES
 from toolkit.report.units import estimate_text, levels_text, unit_of, words_of
 from toolkit.trials import Level
 
@@ -35,8 +31,6 @@ __all__ = ["Cost", "Theory", "frontier", "pareto"]
 _LOGARITHMIC_FROM_RATIO = 10
 #: Neither that of the choices nor that of the reference.
 _THEORY_COLORS = SERIES[2:]
-#: Where a label may stand beside its point, in points of type, the best place first.
-_PLACES = [(x, y) for distance in (9, 20, 31, 42) for y in (distance, -distance) for x in (6, -6)]
 
 
 class Cost(NamedTuple):
@@ -98,13 +92,13 @@ def pareto(
     ends = ends_of(estimate for point in points for estimate in (point.x, point.y))
     through = f"; the lines through it span the {ends} of both" if ends else ""
     how = f" A point is the median of a cell{through}. Less is better in both."
-    if len(_chosen(points)) > 1:
-        how += " The dashed line joins the cells that no other one beats in both."
     if len(points) > 1:
-        apart = ": cells whose lines overlap are not told apart" if ends else ""
-        how += f" Which beats which goes by medians{apart}."
+        apart = ", by medians: cells whose lines overlap are not told apart" if ends else ""
+        how += f" One cell beats another where it has less of one and no more of the other{apart}."
+    if len(_chosen(points)) > 1:
+        how += " Dashes join the filled points, which none beats."
     if any(point.is_reference for point in points):
-        how += " The star and its lines are no choice among the others: they are held against it."
+        how += " The star is none of the choices: they are held against it and its two lines."
     if theories:
         how += " Wide and pale: what theory says."
     cells = (cell for cost in (across, up) for cell in results.cells(*cost, by, where))
@@ -148,8 +142,9 @@ def _points(
     marked = [all(cell.levels.get(name) == level for name, level in reference.items()) for cell in cells]
     marked = [bool(reference) and one for one in marked]
     choices = [cell for cell, is_reference in zip(cells, marked, strict=True) if not is_reference]
-    # Choices are named by what differs among them.
-    names = dict(zip((cell.identity for cell in choices), cell_labels(choices), strict=True))
+    # Choices are named by what differs among them, and the reference by its levels, unless one factor tells all.
+    named = choices if len(by or ()) != 1 else cells
+    names = dict(zip((cell.identity for cell in named), cell_labels(named), strict=True))
     return [
         _Point(
             names.get(cell.identity, levels_text(reference)), is_reference, cell.estimate, ups[cell.identity]
@@ -180,7 +175,7 @@ def _draw(
             zorder=2,
         )
     for point in points:
-        color = SERIES[1] if point.is_reference else SERIES[0] if point in chosen else MUTED
+        color = _color(point, point in chosen)
         if point.is_reference:
             axes.axvline(point.x.median, color=color, linewidth=0.9, zorder=1.5)
             axes.axhline(point.y.median, color=color, linewidth=0.9, zorder=1.5)
@@ -200,8 +195,13 @@ def _draw(
     _axis(axes, "x", across.metric, [end for one in points for end in _ends(one.x)])
     _axis(axes, "y", up.metric, [end for one in points for end in _ends(one.y)])
     legend(drawing, [*_handles(points, chosen), *_theory_handles(theories)])
-    _label(drawing, axes, points)
+    spots = [Spot(one.label, one.x.median, one.y.median, _color(one, one in chosen)) for one in points]
+    name_points(drawing, axes, spots)
     return drawing
+
+
+def _color(point: _Point, unbeaten: bool) -> str:
+    return SERIES[1] if point.is_reference else SERIES[0] if unbeaten else MUTED
 
 
 def _spans(axes: Axes, point: _Point, color: str) -> None:
@@ -230,7 +230,7 @@ def _handles(points: Sequence[_Point], chosen: Sequence[_Point]) -> list[Line2D]
     handles = []
     if len(chosen) > 1:
         handles.append(
-            Line2D([], [], color=SERIES[0], marker=MARKERS[0], ls=(0, (5, 2)), label="the frontier")
+            Line2D([], [], color=SERIES[0], marker=MARKERS[0], ls=(0, (5, 2)), label="beaten by none")
         )
     if any(not point.is_reference and point not in chosen for point in points):
         handles.append(Line2D([], [], color=MUTED, fillstyle="none", **look, label="beaten by another"))
@@ -249,63 +249,6 @@ def _theory_handles(theories: Sequence[Theory]) -> list[Line2D]:
     ]
 
 
-def _label(drawing: Drawing, axes: Axes, points: Sequence[_Point]) -> None:
-    """Write each name beside its point, at the first place where it covers no point, no other name and no line."""
-    renderer = FigureCanvasAgg(drawing).get_renderer()  # type: ignore[no-untyped-call]
-    drawing.draw_without_rendering()
-    frame = axes.get_window_extent(renderer)
-    spots = axes.transData.transform([(one.x.median, one.y.median) for one in points])
-    # Every line is level or upright: each of its pieces is a box without width or without height.
-    lines = [
-        Bbox(np.array(ends)).padded(1)
-        for line in axes.lines
-        for ends in pairwise(line.get_transform().transform(line.get_xydata()))
-    ]
-    taken: list[Bbox] = []
-
-    def box_at(point: _Point, place: tuple[int, int]) -> tuple[Annotation, Bbox]:
-        note = _note(axes, point, place)
-        note.update_positions(renderer)
-        return note, Text.get_window_extent(note, renderer).padded(2)
-
-    for point, spot in zip(points, spots, strict=True):
-        others = [other for other in spots if tuple(other) != tuple(spot)]
-        free: list[tuple[int, tuple[int, int]]] = []
-        for place in _PLACES:
-            note, box = box_at(point, place)
-            note.remove()
-            inside = frame.x0 <= box.x0 and box.x1 <= frame.x1 and frame.y0 <= box.y0 and box.y1 <= frame.y1
-            if (
-                inside
-                and not any(box.contains(*other) for other in others)
-                and not any(map(box.overlaps, taken))
-            ):
-                free.append((sum(map(box.overlaps, lines)), place))
-        # The first of those that the fewest lines go through.
-        _, place = min(free, key=lambda one: one[0], default=(0, _PLACES[-1]))
-        taken.append(box_at(point, place)[1])
-
-
-def _note(axes: Axes, point: _Point, place: tuple[int, int]) -> Annotation:
-    x, y = place
-    note = axes.annotate(
-        point.label,
-        (point.x.median, point.y.median),
-        place,
-        textcoords="offset points",
-        ha="left" if x > 0 else "right",
-        va="center",
-        fontsize=8.5,
-        color=INK,
-        # Far from its point a name needs a line to it.
-        arrowprops={"arrowstyle": "-", "color": MUTED, "linewidth": 0.6} if abs(y) > 9 else None,
-    )
-    note.set_in_layout(False)
-    # Where a line goes through it all the same, it stays legible.
-    note.set_path_effects([withStroke(linewidth=2.5, foreground=PAPER)])
-    return note
-
-
 def _in_words(across: Cost, up: Cost, points: Sequence[_Point]) -> str:
     def told(point: _Point) -> str:
         x = estimate_text(point.x, unit_of(across.metric))
@@ -313,5 +256,5 @@ def _in_words(across: Cost, up: Cost, points: Sequence[_Point]) -> str:
         return f"{point.label or 'all trials'}: {x} and {y}"
 
     chosen = ", ".join(point.label for point in _chosen(points))
-    best = f" No other beats: {chosen}." if chosen else ""
+    best = f" Beaten by none: {chosen}." if chosen else ""
     return f"Points of {words_of(across.metric)} and {words_of(up.metric)}. {'; '.join(map(told, points))}.{best}"
