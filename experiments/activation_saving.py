@@ -75,7 +75,11 @@ def figures(results):
     from toolkit.report.charts.bars import bars
 
     size = {name: results.levels(name)[-1] for name in ("n", "k")}
-    chain = f"A chain of {size['k']} steps."
+    chain = f"A chain of {size['k']} steps, forward and backward."
+    saved = "saves=inputs: a function keeps its inputs, as in the book; needed: only what its gradient needs."
+    let_go = (
+        "retain_graph=False: the backward pass lets go of what each function kept as soon as it was used."
+    )
     exact = results.level("storage", "exact")
     yield bars(
         results,
@@ -85,7 +89,7 @@ def figures(results):
         where={**size, "storage": exact, "retain_graph": results.level("retain_graph", False)},
         name="peak",
         title="The peak, by what functions save",
-        caption=f"{chain} The backward pass lets go of the graph.",
+        caption=f"{chain} {saved} {let_go}",
     )
     yield bars(
         results,
@@ -94,8 +98,9 @@ def figures(results):
         by=["step", "storage"],
         where={**size, "saves": "needed", "retain_graph": results.level("retain_graph", False)},
         name="storage",
-        title="The peak, by how exactly it is kept",
-        caption=f"{chain} The backward pass lets go of the graph.",
+        title="The peak, by whether what functions save is rounded",
+        caption=f"{chain} storage=exact: what a function keeps, it keeps as it is; float32: rounded, in half the "
+        f"bytes. A leaf such as x is not rounded, and adding keeps nothing to round. {let_go}",
     )
     yield bars(
         results,
@@ -105,7 +110,8 @@ def figures(results):
         where={**size, "storage": exact, "step": results.level("step", "exp(-x)")},
         name="end",
         title=f"What is still there at the end, a step being {results.level('step', 'exp(-x)')}",
-        caption=f"{chain} x, its gradient and y are held.",
+        caption=f"{chain} x, its gradient and y are held, and with them the graph, as far as the backward pass has "
+        f"left it. {saved} {let_go}",
     )
     yield bars(
         results,
@@ -114,8 +120,9 @@ def figures(results):
         by=["step", "saves"],
         where=size,
         name="time",
-        title="What it takes",
-        caption=f"{chain} With saves=needed the backward pass lets go of the graph as well.",
+        title="What each takes in time, by what functions save",
+        caption=f"{chain} {saved} With needed the backward pass lets go of it as well (retain_graph=False), with "
+        "inputs it does not.",
     )
 
 

@@ -1,8 +1,10 @@
 """Checkpointing: how much memory does computing again save, and what does it take?
 
-A chain of k squares, forward and backward, x and y held at the end. "parts of s" keeps what goes into every s
-steps, "c states" undoes the chain by the binomial schedule with c kept states. Every schedule must find the
-gradient of the plain way, which of ones is exactly 2**k.
+A chain of k squares, forward and backward, x and y held at the end. A schedule tells which states of the chain
+are kept; the others are computed again when the backward pass needs them. "parts of s" cuts the chain into parts
+of s steps, keeps what goes into each, and makes the graph of one part at a time. "c states" keeps c states at
+most, and makes the graph of one step at a time, by the binomial schedule (Griewank and Walther 2000). Every
+schedule must find the gradient of the plain way, which of ones is exactly 2**k.
 """
 
 import numpy as np
@@ -81,7 +83,7 @@ def figures(results):
             reference={"schedule": "plain"},
             name=name,
             title=title,
-            caption=f"A chain of {largest['k']} squares.",
+            caption=f"A chain of {largest['k']} squares, forward and backward; plain: all is kept.",
             theories=known,
         )
     yield bars(
@@ -131,16 +133,8 @@ def findings(results):
             k=k,
             n=n,
         )
-    for schedule in ("plain", *others):
-        yield claims.same(
-            results,
-            {"gradient_value": 2.0**k},
-            "traced",
-            f"the gradient that {schedule} finds of {k} squares at 1 is 2**{k}",
-            schedule=schedule,
-            k=k,
-            n=n,
-        )
+    what = f"the gradient that every schedule finds of {k} squares at 1 is 2**{k}"
+    yield claims.same(results, {"gradient_value": 2.0**k}, "traced", what, k=k, n=n)
     yield claims.agreement(
         results, ["peak_traced_bytes"], "traced", "peak of each schedule against the formulas"
     )

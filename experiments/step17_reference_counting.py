@@ -4,7 +4,7 @@ Three plain objects carry an array of S bytes each. In a chain, a refers to b an
 to a. All three names are then set to None, round after round. In the chain no reference to a is left, so a goes,
 with it the reference to b, and so on: 3 S at the peak, nothing at the end, with or without the collector. In the
 cycle each object is still referred to by another, so nothing goes until the collector looks for such cycles: 3 S
-for every round since it last ran. CPython counts new objects that can refer to others; at 700 (2000 in 3.13) the
+for every round since it last ran. CPython counts new objects that can refer to others; at 700 (2,000 in 3.13) the
 collector runs.
 """
 
@@ -58,6 +58,7 @@ def figures(results):
         where=largest,
         name="rounds",
         title="Traced bytes over the rounds, by how the objects are linked",
+        step="round",
         logarithmic=largest["rounds"] > 100,
     )
     yield bars(

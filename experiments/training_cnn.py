@@ -88,8 +88,9 @@ def figures(results):
     from toolkit.report.charts.roles import roles
 
     largest = sizes(results)[0]
-    network = f"Batches of {largest['batch']}."
-    saves = results.level("saves", "needed")
+    saved = "saves=needed: functions keep only what their gradient needs."
+    let_go = "retain_graph=False: the backward pass lets go of each function's part as soon as it was used."
+    again = "checkpoints=True: each convolution, with its relu and pooling, is computed again in the backward pass."
     yield bars(
         results,
         "peak_traced_bytes",
@@ -97,18 +98,18 @@ def figures(results):
         by=["saves", "retain_graph"],
         where={"checkpoints": results.level("checkpoints", False), **largest},
         name="peak",
-        title="The peak of training, and what theory says of it",
-        caption=network,
+        title="The peak of training without checkpoints, and what theory says of it",
+        caption=f"{saved} {let_go}",
     )
     yield bars(
         results,
         "peak_traced_bytes",
         "traced",
         by=["checkpoints", "retain_graph"],
-        where={"saves": saves, **largest},
+        where={"saves": results.level("saves", "needed"), **largest},
         name="checkpoints",
         title="The peak with convolutions as checkpoints, and without",
-        caption=f"{network} saves={saves}.",
+        caption=f"{again} {let_go}",
     )
     yield bars(
         results,
@@ -118,7 +119,8 @@ def figures(results):
         where=largest,
         name="time",
         title="What the same training takes",
-        caption=f"{network} With saves=needed the backward pass lets go of the graph as well.",
+        caption=f"{again} {saved} With it the backward pass lets go of the graph as well (retain_graph=False), "
+        "without it does not.",
     )
     yield roles(
         results,
@@ -126,8 +128,10 @@ def figures(results):
         where={**largest, "steps": results.level("steps", FEW_STEPS)},
         name="roles",
         title="Of what the memory of training consists",
-        caption=f"The first {FEW_STEPS} steps, and the test. {network} The matrices of windows are among the "
-        "activations.",
+        caption=f"The first {FEW_STEPS} steps, and the test, whose batches are views of the whole data set: input "
+        "from then on. S is what the first convolution makes of a batch. A plain graph keeps the matrices of "
+        "windows, 9/8 S and 9/4 S, among its activations, and the name of the loss holds one graph until the "
+        f"next is complete. {again}",
     )
 
 

@@ -106,6 +106,7 @@ def figures(results):
 
     largest = sizes(results)[0]
     network = f"Batches of {largest['batch']}, {HIDDEN_LAYERS} hidden layers of {largest['width']}."
+    lean = "lean: needed saved and graph let go of."
     yield bars(
         results,
         "peak_traced_bytes",
@@ -114,7 +115,7 @@ def figures(results):
         where=largest,
         name="peak",
         title="The peak of training in each mode, and what theory says of it",
-        caption=f"{network} Of memory that is used again the simulation says nothing.",
+        caption=f"{network} {lean} Of memory that is used again the simulation says nothing.",
     )
     yield pareto(
         results,
@@ -125,7 +126,7 @@ def figures(results):
         reference={"mode": "plain"},
         name="pareto",
         title="Memory and time of the same training",
-        caption=f"{largest['steps']} steps, and the test. {network}",
+        caption=f"{largest['steps']} steps, and the test. {network} {lean}",
     )
     yield roles(
         results,
@@ -133,9 +134,13 @@ def figures(results):
         where={**largest, "steps": results.level("steps", FEW_STEPS)},
         name="roles",
         title="Of what the memory of training consists",
-        caption=f"The first {FEW_STEPS} steps, and the test. {network} The traced peak is higher: it has "
-        "the data set, the means of Adam and what comes and goes inside an operation as well, "
-        "which the ledger does not see.",
+        caption=f"The first {FEW_STEPS} steps, and the test, whose batches are views of the whole data set: input "
+        f"from then on. {network} Of a hidden layer a plain graph keeps three arrays, product, sum and relu, and "
+        f"the name of the loss holds one graph until the next is complete: {2 * 3 * HIDDEN_LAYERS} S of "
+        f"activations. With needed saved it is relu alone, {2 * HIDDEN_LAYERS} S, and with one graph at a time "
+        f"(lean) {HIDDEN_LAYERS} S; beside them there are the narrow last layer and what is under way. The "
+        "traced peak is higher: it has the data set, the means of Adam and what comes and goes inside an "
+        "operation as well, which the ledger does not see.",
     )
 
 

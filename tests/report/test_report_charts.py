@@ -61,6 +61,38 @@ def test_each_kind_is_drawn_without_a_warning_and_inside_its_frame(figure):
         assert frame.y0 - 1 <= box.y0 and box.y1 <= frame.y1 + 1
 
 
+def test_a_caption_says_which_levels_all_that_is_drawn_has(results):
+    loop = results["step17_weak_references"]
+    some = {"iterations": 400, "references": "weak"}
+    figure = bars(loop, "peak_rss_bytes", "resident", where=some, **WORDS)
+    assert figure.caption.endswith(" All with iterations=400, references=weak.")
+    assert "All with" not in bars(loop, "peak_rss_bytes", "resident", **WORDS).caption
+
+
+@pytest.mark.parametrize(
+    ("by", "title", "names"),
+    [(["references"], "references", {"weak", "strong"}),
+     (["references", "gc"], "", {"references=weak, gc=default", "references=strong, gc=default"})],
+)  # fmt: skip
+def test_a_legend_of_levels_says_of_which_factor_they_are(results, by, title, names):
+    loop = results["step17_weak_references"]
+    some = {"gc": "default"} if "gc" not in by else None
+    for figure in (
+        scaling(loop, "peak_traced_bytes", "traced", over="iterations", by=by, where=some, **WORDS),
+        timeline(loop, by=by, where={**(some or {}), "iterations": 400}, step="round", **WORDS),
+    ):
+        (legend,) = _drawn(figure).legends
+        assert legend.get_title().get_text() == title
+        told = "; ".join(text.get_text() for text in legend.get_texts())
+        assert names <= set(told.split("; "))
+
+
+def test_the_axis_of_a_timeline_has_the_name_of_its_steps(results):
+    figure = timeline(results["step17_weak_references"], where={"iterations": 400}, step="round", **WORDS)
+    assert _drawn(figure).axes[0].get_xlabel() == "round"
+    assert "stands where that round ends" in figure.caption
+
+
 def test_no_legend_covers_data(figure):
     drawing = _drawn(figure)
     for legend in drawing.legends:

@@ -19,6 +19,7 @@ from toolkit.store.read import read_store, series
 
 WORDS = {"name": "figure", "title": "What is seen", "caption": "A word before."}
 MIB = 1 << 20
+HARD = "\N{NO-BREAK SPACE}"
 #: Phase, then MiB of each role.
 READINGS = [
     ("forward", 1, 1, 1, 0, 0, 1),
@@ -129,6 +130,27 @@ def test_many_events_are_drawn_by_the_highest_of_each_group(make):
     values = axes.patches[-1].get_data().values
     assert len(values) == 400
     assert values.max() == 99 * MIB
+
+
+def test_the_caption_adds_up_the_peak_the_largest_part_first(make):
+    figure = roles(make({1: READINGS}), **WORDS)
+    parts = ("gradient 4.00", "parameter 1.00", "input 1.00", "activation 1.00", "saved tensor 1.00")
+    told = " + ".join(f"{part}{HARD}MiB" for part in parts)
+    assert f"Triangle: the peak, of which all trials: {told}." in figure.caption
+
+
+def test_the_caption_counts_in_arrays_where_theory_knows_their_size(make_store, tmp_path):
+    with make_store(tmp_path) as store:
+        outcome = store.outcome(metrics(READINGS), series=told(READINGS))
+        store.add("layers", {"steps": 4}, "ledger", 0, outcome)
+        for mode, size in (("fresh", MIB // 2), ("reused", None)):
+            known = {} if size is None else {"prediction_array_bytes": size}
+            predicted = {} if size is None else {"predicted_peak_bytes": 9 * MIB}
+            outcome = store.outcome({"peak_traced_bytes": 9 * MIB, **predicted}, conditions=known)
+            store.add("layers", {"steps": 60, "mode": mode}, "traced", 0, outcome)
+    results = Results("layers", read_store(tmp_path).rows, partial(series, tmp_path))
+    figure = roles(results, by=["steps"], where={"steps": 4}, **WORDS)
+    assert f"all trials: gradient 8.00{HARD}S + parameter 2.00{HARD}S" in figure.caption
 
 
 def test_more_cells_than_fit_are_counted(make):

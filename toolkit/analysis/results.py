@@ -225,6 +225,12 @@ class Results:
             and all(any(_same(_level(row, name), one) for one in levels) for name, levels in wanted.items())
         )
 
+    def fixed(self, cells: Iterable[Cell]) -> dict[str, Level]:
+        """Return what varies in the experiment, and is the same in all of these cells."""
+        trials = [cell.trial for cell in cells]
+        levels = {name: {repr(_level(row, name)) for row in trials} for name in self.varying}
+        return {name: _level(trials[0], name) for name, found in levels.items() if len(found) == 1}
+
     def interpreters(self, measure: str) -> dict[Level, str]:
         """Return the version of Python behind each level of `python` that trials of a measure ran with.
 

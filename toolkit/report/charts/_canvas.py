@@ -62,6 +62,7 @@ def missing(name: str, title: str, caption: str, what: str) -> Figure:
 
 
 def explained(
+    results: Results,
     name: str,
     title: str,
     caption: str,
@@ -69,11 +70,14 @@ def explained(
     draw: Callable[[], Drawing],
     cells: Iterable[Cell],
 ) -> Figure:
-    """Return a figure whose caption ends with what must be known of the readings of `cells`.
+    """Return a figure whose caption ends with what must be known of `cells`, which it shows.
 
-    That is whether they are estimates, and whether the probes that took them change what they watch.
+    That is which factors of the experiment have one level here, whether readings are estimates, and whether the
+    probes that took them change what they watch.
     """
     cells = tuple(cells)
+    if fixed := results.fixed(cells):
+        caption += f" All with {levels_text(fixed)}."
     if any(cell.estimated for cell in cells):
         caption += " The readings are estimates: the platform tells no exact resident set."
     caption = f"{caption} {remark(twin for cell in cells for twin in cell.changed_by)}"
@@ -188,9 +192,9 @@ def _wrapped(label: str) -> list[str]:
     return [line if len(line) <= _ROW_CHARACTERS else f"{line[: _ROW_CHARACTERS - 1]}…" for line in lines]
 
 
-def iteration_axis(axes: Axes) -> None:
-    """Count whole iterations along the x axis."""
-    axes.set_xlabel("iteration")
+def iteration_axis(axes: Axes, step: str = "iteration") -> None:
+    """Count whole iterations, or what a step of the loop is called, along the x axis."""
+    axes.set_xlabel(step)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
 
@@ -200,12 +204,24 @@ def beside_bar(axes: Axes, end: float, row: int, label: str) -> None:
     axes.annotate(label, (end, row), (5, 0), textcoords="offset points", va="center", fontsize=8.5)
 
 
-def legend(drawing: Drawing, handles: Sequence[Artist]) -> None:
-    """Explain marks by their labels, below the axes where no data are; one mark alone explains itself."""
+def legend(drawing: Drawing, handles: Sequence[Artist], title: str = "") -> None:
+    """Explain marks by their labels, below the axes where no data are; one mark alone explains itself.
+
+    The title says of what factor the labels are levels, where they do not.
+    """
     labels = [str(handle.get_label()) for handle in handles]
     if len(labels) > 1:
         columns = max(1, min(len(labels), _LEGEND_CHARACTERS // (max(map(len, labels)) + 8)))
-        drawing.legend(handles, labels, loc="outside lower left", ncols=columns, fontsize=9)
+        drawing.legend(
+            handles,
+            labels,
+            loc="outside lower left",
+            ncols=columns,
+            fontsize=9,
+            title=title or None,
+            title_fontsize=9,
+            alignment="left",
+        )
 
 
 def cell_labels(cells: Sequence[Cell]) -> tuple[str, ...]:
@@ -213,15 +229,25 @@ def cell_labels(cells: Sequence[Cell]) -> tuple[str, ...]:
 
     The levels alone where only one factor differs and its levels are words; else "factor=level".
     """
-    names = [
+    names = _differing(cells)
+    if name := unnamed_factor(cells):
+        return tuple(shown(str(cell.levels[name])) for cell in cells)
+    return tuple(shown(levels_text({name: cell.levels[name] for name in names})) for cell in cells)
+
+
+def unnamed_factor(cells: Sequence[Cell]) -> str:
+    """Return the factor that the names of cells leave out, for they are its levels; "" where they name factors."""
+    names = _differing(cells)
+    words = len(names) == 1 and all(isinstance(cell.levels[names[0]], str) for cell in cells)
+    return names[0] if words else ""
+
+
+def _differing(cells: Sequence[Cell]) -> list[str]:
+    return [
         name
         for name in (cells[0].levels if cells else ())
         if len({repr(cell.levels[name]) for cell in cells}) > 1
     ]
-    words = len(names) == 1 and all(isinstance(cell.levels[names[0]], str) for cell in cells)
-    if words:
-        return tuple(shown(str(cell.levels[names[0]])) for cell in cells)
-    return tuple(shown(levels_text({name: cell.levels[name] for name in names})) for cell in cells)
 
 
 def shown(label: str, characters: int = _LABEL_CHARACTERS) -> str:

@@ -66,6 +66,7 @@ def bars(
     if len(cells) > len(drawn):
         how += f" The first {len(drawn)} of {len(cells)} cells; the table has all."
     return explained(
+        results,
         name,
         title,
         caption + how,

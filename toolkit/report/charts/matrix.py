@@ -61,6 +61,7 @@ def matrix(
         for (row, column), value in grid.items()
     )
     return explained(
+        results,
         name,
         title,
         f"{caption} Medians; the stronger the colour, the farther from 0 in orders of magnitude.",

@@ -103,6 +103,7 @@ def pareto(
         how += " Wide and pale: what theory says."
     cells = (cell for cost in (across, up) for cell in results.cells(*cost, by, where))
     return explained(
+        results,
         name,
         title,
         caption + how,

@@ -69,7 +69,9 @@ def pauses(
     idle = len(cells) - len(drawn)
     if idle:
         how += f" In {idle} of {len(cells)} cells the collector never ran."
-    return explained(name, title, caption + how, _in_words(drawn, idle), lambda: _draw(title, drawn), cells)
+    return explained(
+        results, name, title, caption + how, _in_words(drawn, idle), lambda: _draw(title, drawn), cells
+    )
 
 
 def _draw(title: str, drawn: Sequence[_Pauses]) -> Drawing:

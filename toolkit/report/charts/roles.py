@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 from matplotlib.patches import Patch
 
+from toolkit.analysis.comparison import prediction_of
 from toolkit.analysis.results import Results
 from toolkit.probes.ledger import PHASES, ROLES
 from toolkit.report import Figure, style
@@ -90,15 +91,21 @@ def roles(
     ]
     if not made:
         return missing(name, title, caption, "ledger trial with arrays here")
+    array_bytes = _array_bytes(results, where or {})
     how = " One trial of each cell, read at every event of the core; the strip below tells the phase."
-    how += " Triangle: the peak."
+    how += " A view counts as the whole array that it is a view of."
+    how += f" Triangle: the peak, of which {'; '.join(_at_peak(panel, array_bytes) for panel in made)}."
     if len(cells) > len(drawn):
         how += f" The first {len(drawn)} of {len(cells)} cells."
-    # Theory, which knows S, speaks of the other measures alone.
-    array_bytes = array_bytes_of(results.cells("peak_traced_bytes", "traced", by, where))
     return explained(
-        name, title, caption + how, _in_words(made), lambda: _draw(title, made, array_bytes), drawn
+        results, name, title, caption + how, _in_words(made), lambda: _draw(title, made, array_bytes), drawn
     )
+
+
+def _array_bytes(results: Results, where: Mapping[str, Level | Sequence[Level]]) -> int | None:
+    """Return S, which theory knows: it speaks of traced trials, and those may have other levels in some factors."""
+    shared = {name: levels for name, levels in where.items() if results.trials("traced", {name: levels})}
+    return array_bytes_of(results.cells(prediction_of("peak_traced_bytes"), "traced", None, shared))
 
 
 def _panel(label: str, series: Mapping[str, npt.NDArray[np.generic]], peak: float) -> _Panel:
@@ -182,6 +189,18 @@ def _edges(events: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
 
 def _words_of(role: str) -> str:
     return "saved tensor" if role == "saved" else role
+
+
+def _at_peak(panel: _Panel, array_bytes: int | None) -> str:
+    """Return of what the peak of a panel consists, the largest part first: in arrays, where all have one size."""
+    held = panel.held[:, panel.highest]
+    parts = (
+        f"{_words_of(ROLES[role])} "
+        + (text(int(held[role]) / array_bytes, "S") if array_bytes else text(int(held[role]), "bytes"))
+        for role in np.argsort(-held, kind="stable")
+        if held[role]
+    )
+    return f"{panel.label or 'all trials'}: {' + '.join(parts) or 'nothing'}"
 
 
 def _in_words(made: Sequence[_Panel]) -> str:

@@ -21,6 +21,7 @@ from toolkit.report.charts._canvas import (
     legend,
     missing,
     number_axis,
+    unnamed_factor,
 )
 from toolkit.report.units import estimate_text, level_text, text, unit_of, words_of
 from toolkit.trials import Level
@@ -72,36 +73,46 @@ def scaling(
     predicted = results.cells(prediction_of(metric), measure, factors, where)
     if not measured:
         return missing(name, title, caption, f"{measure} trial with {metric} here")
-    lines = _lines(measured, predicted, by)
+    lines = _lines(measured, predicted, over)
     ends = ends_of(cell.estimate for cell in measured)
     how = f" Marks: median measured{f'; the bar through a mark spans its {ends}' if ends else ''}."
     if predicted:
         how += " Wide and pale: predicted."
     return explained(
+        results,
         name,
         title,
         caption + how,
         _in_words(metric, measure, over, lines),
-        lambda: _draw(metric, title, over, lines, logarithmic),
+        lambda: _draw(metric, title, over, lines, logarithmic, unnamed_factor(_without(measured, over))),
         measured,
     )
 
 
-def _lines(measured: Sequence[Cell], predicted: Sequence[Cell], by: Sequence[str]) -> list[_Line]:
+def _without(cells: Sequence[Cell], over: str) -> list[Cell]:
     # The level along the axis differs within a line: it has no place in the line's name.
-    named = [replace(cell, levels={name: cell.levels[name] for name in by}) for cell in measured]
+    return [
+        replace(cell, levels={name: level for name, level in cell.levels.items() if name != over})
+        for cell in cells
+    ]
+
+
+def _lines(measured: Sequence[Cell], predicted: Sequence[Cell], over: str) -> list[_Line]:
+    named = _without(measured, over)
     labels = dict(zip((cell.identity for cell in named), cell_labels(named), strict=True))
     return [
         _Line(
             label,
-            [cell for cell in measured if identity == cell.identity[: len(by)]],
-            [cell for cell in predicted if identity == cell.identity[: len(by)]],
+            [cell for cell in measured if identity == cell.identity[: len(identity)]],
+            [cell for cell in predicted if identity == cell.identity[: len(identity)]],
         )
         for identity, label in labels.items()
     ]
 
 
-def _draw(metric: str, title: str, over: str, lines: Sequence[_Line], logarithmic: bool) -> Drawing:
+def _draw(
+    metric: str, title: str, over: str, lines: Sequence[_Line], logarithmic: bool, factor: str
+) -> Drawing:
     drawing, axes = canvas(title)
     handles = []
     for place, line in enumerate(lines):
@@ -123,7 +134,7 @@ def _draw(metric: str, title: str, over: str, lines: Sequence[_Line], logarithmi
         axes.set_ylim(bottom=min(0, *(cell.estimate.median for cell in shown)))
     largest = max(max(cell.estimate.high or 0, cell.estimate.median) for cell in shown)
     number_axis(axes, "y", unit_of(metric), largest, words_of(metric), array_bytes_of(shown))
-    legend(drawing, handles)
+    legend(drawing, handles, factor)
     return drawing
 
 

@@ -19,6 +19,7 @@ from toolkit.report.charts._canvas import (
     logarithmic_axis,
     missing,
     number_axis,
+    unnamed_factor,
     with_series,
 )
 from toolkit.report.units import text
@@ -52,6 +53,7 @@ def timeline(
     by: Iterable[str] | None = None,
     where: Mapping[str, Level | Sequence[Level]] | None = None,
     logarithmic: bool = False,
+    step: str = "iteration",
 ) -> Figure:
     """Draw the memory after each event of the core over the iterations, a line for each cell.
 
@@ -68,6 +70,8 @@ def timeline(
         As in `Results.cells`. Six lines at most can be told apart.
     logarithmic : bool
         Of the y axis: for cells of which some hold hundreds of times as much as others.
+    step : str
+        What one step of the loop is called.
     """
     series_name, peak = _METRICS[measure]
     cells = results.cells(peak, measure, by, where)
@@ -79,17 +83,21 @@ def timeline(
     if not lines:
         return missing(name, title, caption, f"{measure} trial with {series_name} here")
     lines = _apart(lines)
-    how = " One trial of each cell, read after every event of the core."
+    how = (
+        " One trial of each cell, read after every event of the core. A number on the axis stands where that "
+    )
+    how += f"{step} ends: its events are spread evenly before it."
     if any(len(line.collections) for line in lines):
         how += " Triangles: runs of the collector."
     if any(line.predicted is not None for line in lines):
         how += " Wide and pale: predicted peak."
     return explained(
+        results,
         name,
         title,
         caption + how,
         _in_words(measure, lines),
-        lambda: _draw(title, measure, lines, logarithmic),
+        lambda: _draw(title, measure, lines, logarithmic, step, unnamed_factor(cells)),
         cells,
     )
 
@@ -137,7 +145,9 @@ def _within_steps(steps: npt.NDArray[np.int64] | npt.NDArray[np.float64]) -> npt
     return np.asarray(steps + (np.arange(len(steps)) - starts[group] + 1) / counts[group], dtype=np.float64)
 
 
-def _draw(title: str, measure: str, lines: Sequence[_Line], logarithmic: bool) -> Drawing:
+def _draw(
+    title: str, measure: str, lines: Sequence[_Line], logarithmic: bool, step: str, factor: str
+) -> Drawing:
     drawing, axes = canvas(title, height=3.7)
     handles = []
     for place, line in enumerate(lines):
@@ -156,7 +166,7 @@ def _draw(title: str, measure: str, lines: Sequence[_Line], logarithmic: bool) -
         handles.append(Line2D([], [], color=style.MUTED, **style.PREDICTED_LINE, label="predicted peak"))
     largest = max(max(line.y.max(), line.predicted or 0) for line in lines)
     axes.margins(x=0.01)
-    iteration_axis(axes)
+    iteration_axis(axes, step)
     array_bytes = array_bytes_of([line.cell for line in lines])
     above_0 = [float(line.y[line.y > 0].min()) for line in lines if (line.y > 0).any()]
     if logarithmic and above_0:
@@ -164,7 +174,7 @@ def _draw(title: str, measure: str, lines: Sequence[_Line], logarithmic: bool) -
     else:
         axes.set_ylim(min(0.0, *(line.y.min() for line in lines)) * 1.05, largest * 1.08)
         number_axis(axes, "y", "bytes", largest, f"{measure} bytes", array_bytes)
-    legend(drawing, handles)
+    legend(drawing, handles, factor)
     return drawing
 
 

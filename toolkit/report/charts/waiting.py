@@ -98,6 +98,7 @@ def waiting(
     if found > len(ends):
         how += f" The first {len(ends)} of {found} cells; the table has all."
     return explained(
+        results,
         name,
         title,
         caption + how,

@@ -72,6 +72,7 @@ def waterfall(
         how += f" The first {_MOST_CELLS} cells alone."
     residuals = ", ".join(map(_residual, peaks))
     return explained(
+        results,
         name,
         title,
         f"{caption}{how} Residual, of the peak: {residuals}.",
