@@ -67,3 +67,10 @@ def in_directions(text: str) -> Iterator[tuple[str, bool]]:
         yield text[first:end], True
         begin = end
     yield text[begin:], False
+
+
+def code_apart(text: str) -> Iterator[tuple[str, bool]]:
+    """Yield the parts of a text in order, each with whether it is code: what stood between two backticks."""
+    for place, part in enumerate(re.split(r"`([^`\s](?:[^`\n]*[^`\s])?)`", text)):
+        if part:
+            yield part, place % 2 == 1

@@ -15,6 +15,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 from toolkit.analysis.results import Cell, Results, Series
 from toolkit.analysis.statistics import Estimate
 from toolkit.report import Figure, Unit
+from toolkit.report.names import code_apart
 from toolkit.report.observers import remark
 from toolkit.report.units import levels_text, number, scale
 
@@ -48,8 +49,10 @@ def panels(title: str, count: int, height: float) -> tuple[Drawing, list[tuple[A
 
 def _titled(title: str, height: float) -> Drawing:
     drawing = Drawing(figsize=(_WIDTH_INCHES, height), layout="constrained")
+    # What is code in a text is a word like any other in a drawing.
+    words = "".join(part for part, _ in code_apart(shown(title, 400)))
     heading = drawing.suptitle(
-        textwrap.fill(shown(title, 400), _TITLE_CHARACTERS), x=0.01, ha="left", weight="bold", size=10.5
+        textwrap.fill(words, _TITLE_CHARACTERS), x=0.01, ha="left", weight="bold", size=10.5
     )
     heading.set_linespacing(1.25)
     return drawing

@@ -9,7 +9,7 @@ from markupsafe import Markup, escape
 from toolkit.analysis.statistics import Estimate
 from toolkit.report import Document, Value
 from toolkit.report.drawing import color_variable
-from toolkit.report.names import in_directions, visible
+from toolkit.report.names import code_apart, in_directions, visible
 from toolkit.report.style import ON_DARK
 from toolkit.report.units import text
 
@@ -26,7 +26,7 @@ def render(document: Document) -> dict[str, bytes]:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"text": text, "is_number": _is_number, "plain": _plain}
+    environment.filters |= {"text": text, "is_number": _is_number, "plain": _plain, "prose": _prose}
     colors = [(color_variable(light), light, dark) for light, dark in ON_DARK.items()]
     page = environment.get_template("page.html").render(document=document, colors=colors)
     return {"index.html": page.encode()}
@@ -41,6 +41,14 @@ def _shown(value: Any) -> Any:
     return Markup("").join(
         Markup("<bdi>{}</bdi>").format(part) if from_the_right else part
         for part, from_the_right in in_directions(visible(value))
+    )
+
+
+def _prose(value: str) -> Markup:
+    """Return a text of a script with what stands between backticks as code."""
+    return Markup("").join(
+        Markup("<code>{}</code>").format(_shown(part)) if is_code else _shown(part)
+        for part, is_code in code_apart(value)
     )
 
 

@@ -7,7 +7,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from toolkit.report import Document
 from toolkit.report.formats.html import TEMPLATES
-from toolkit.report.names import in_directions, visible
+from toolkit.report.names import code_apart, in_directions, visible
 from toolkit.report.units import text
 
 _SPECIAL = re.compile(r"[\\`*_\[\]{}|~$#]")
@@ -26,7 +26,7 @@ def render(document: Document) -> dict[str, bytes]:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"md": escaped, "text": text, "fenced": fenced, "code": code_span}
+    environment.filters |= {"md": escaped, "text": text, "fenced": fenced, "code": code_span, "prose": prose}
     return {"report.md": environment.get_template("report.md").render(document=document).encode()}
 
 
@@ -42,6 +42,16 @@ def escaped(label: Any) -> str:
             for part, from_the_right in in_directions(line)
         )
     return _BEGINNING.sub(lambda begin: f"{begin[0][:-1]}\\{begin[0][-1]}", line)
+
+
+def prose(label: str) -> str:
+    """Return a text of a script, escaped but for what stands between backticks: that stays code."""
+    return "".join(f"`{visible(part)}`" if is_code else _inner(part) for part, is_code in code_apart(label))
+
+
+def _inner(part: str) -> str:
+    begin, end = (" " if part[place:][:1].isspace() else "" for place in (0, -1))
+    return f"{begin}{escaped(part)}{end}" if part.strip() else begin
 
 
 def code_span(line: str) -> str:
