@@ -326,6 +326,20 @@ def test_weak_references_are_told_and_hold_nothing(forgotten):
     assert told.kind == "root-path"
 
 
+def test_a_weak_reference_of_a_module_has_the_name_of_its_global(monkeypatch):
+    one = Obj()
+    among_others = {"seen": weakref.ref(one)}
+    monkeypatch.setitem(globals(), "seen_by_all", among_others["seen"])
+    monkeypatch.setitem(globals(), "held_by_all", one)
+    del one
+    told = explain(globals()["held_by_all"])
+    module = f"module {__name__}"
+    assert f"weak: Obj <~ {module} global 'seen_by_all'" in str(told)
+    assert [(edge.holder.label, edge.label) for edge in told.path] == [(module, " global 'held_by_all'")]
+    assert told.weak[0].holder == told.path[0].holder, "one root, which a drawing shows once"
+    assert told.svg()
+
+
 def test_nothing_but_the_question_holds_it():
     told = explain(np.zeros(3))
     assert (told.kind, told.path, told.cycle) == ("nothing", (), ())

@@ -40,6 +40,7 @@ class Chains:
     def __init__(self, everything: list[Any]) -> None:
         self._everything = everything
         self._nodes: dict[int, Node] = {}
+        self._roots: dict[str, Node] = {}
         self._numbers = count()
 
     def node(self, one: Any, role: str = "") -> Node:
@@ -49,8 +50,10 @@ class Chains:
         return self._nodes[id(one)]
 
     def root(self, label: str, role: Literal["root", "unseen"], type_name: str, way: str | None) -> Root:
-        """Return a root, as a node of its own."""
-        return Root(Node(next(self._numbers), label, type_name, role, 0), way)
+        """Return a root, as a node of its own, the same for all that it holds."""
+        if label not in self._roots:
+            self._roots[label] = Node(next(self._numbers), label, type_name, role, 0)
+        return Root(self._roots[label], way)
 
     def way(self, holder: Any, held: Any) -> str:
         """Return how one object refers to the next, "" where that has no name."""

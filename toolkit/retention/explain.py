@@ -177,9 +177,16 @@ class _Answer:
             chain = [self._heap.objects[position]]
             held = references[id(chain[0])]
             holders = self._heap.holders(position)
+            root = None
             while holders:
-                holder = self._heap.objects[holders[0]]
-                further = self._heap.holders(holders[0])
+                # Of several holders the namespace of a module, whose name says most.
+                named = (one for one in holders if id(self._heap.objects[one]) in self._roots.namespaces)
+                nearest = next(named, holders[0])
+                holder = self._heap.objects[nearest]
+                root = self._root(nearest) if id(holder) in self._roots.namespaces else None
+                if root is not None:
+                    break
+                further = self._heap.holders(nearest)
                 beyond = self._heap.objects[further[0]] if further else None
                 if beyond is None or not self._chains.is_between(holder, beyond):
                     break
@@ -187,9 +194,9 @@ class _Answer:
                 holders = further
             else:
                 continue
-            edge = self._chains.edges([*chain, holder])[-1]
+            edge = self._chains.edges([*chain, holder], root)[-1]
             yield Edge(edge.holder, edge.label, self._chains.node(held), strong=False)
-            for one in held_strongly:
+            for one in held_strongly if root is None else ():
                 if any(referent is holder for referent in referents(one)):
                     yield Edge(self._chains.node(one), self._chains.way(one, holder), edge.holder)
 
