@@ -4,6 +4,7 @@ Each iteration of a loop leaves a graph behind, which strong references keep unt
 recorded once, with weak references and the collector off; what it needs under each policy is simulated: to the
 byte where collections come at steps, by a model of the collector's counts where Python runs it. There the
 prediction has a bound: how far the peak moves when collections come up to an iteration's objects earlier or later.
+The count begins at what each trial had counted; `toolkit predict`, which runs none, begins at 0, and may differ.
 """
 
 from functools import cache

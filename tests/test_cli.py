@@ -511,11 +511,12 @@ def test_a_defect_shows_where_it_is_and_makes_1(capsys, monkeypatch):
     assert said.endswith("toolkit: this is a defect of the toolkit; the lines above say where\n")
 
 
-def test_a_warning_is_one_line(here, monkeypatch):
+def test_a_warning_is_one_line_told_once(here, monkeypatch):
     def warn():
         with warnings.catch_warnings():
             warnings.simplefilter("always")
-            warnings.warn("three rows are damaged", UserWarning, stacklevel=1)
+            for _ in range(2):  # as in each trial of a run
+                warnings.warn("three rows are damaged", UserWarning, stacklevel=1)
         return {}
 
     monkeypatch.setattr(cli, "experiment_scripts", warn)

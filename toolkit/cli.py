@@ -42,6 +42,8 @@ _ASKING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if 
 #: Who asks again before is heard already; later something is stuck, or has swallowed it.
 _PATIENCE_SECONDS = 5.0
 
+_ABOUT_MODELS = "~ by a model of the collector's counts: they begin at 0 here, and in a report at what a trial had counted"
+
 _results_option = click.option(
     "--results",
     "results_dir",
@@ -60,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     with _interruptible() as interrupt, warnings.catch_warnings():
-        warnings.showwarning = _warn
+        warnings.showwarning = _telling_once()
         code = _exit_code(
             lambda: _commands.main(words, prog_name="toolkit", standalone_mode=False, obj=words), interrupt
         )
@@ -145,16 +147,24 @@ def _advice(problem: click.ClickException) -> str:
     return f"{message} See {context.command_path} --help."
 
 
-def _warn(
-    message: Warning | str,
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    file: TextIO | None = None,
-    line: str | None = None,
-) -> None:
-    del category, filename, lineno, file, line  # where in the code it was raised helps nobody here
-    click.echo(f"toolkit: warning: {visible(str(message))}", err=True)
+def _telling_once() -> Callable[..., None]:
+    """Return what shows a warning, the first time that it comes: what every trial would say is said once."""
+    told: set[str] = set()
+
+    def warn(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        del category, filename, lineno, file, line  # where in the code it was raised helps nobody here
+        if str(message) not in told:
+            told.add(str(message))
+            click.echo(f"toolkit: warning: {visible(str(message))}", err=True)
+
+    return warn
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=False)
@@ -316,6 +326,8 @@ def _predict(experiment: str, profile: str, settings: tuple[str, ...]) -> None:
         click.echo(
             f"{levels:<{widths[0]}}  {mode:<{widths[1]}}  {peak:>{widths[2]}}  {end:>{widths[3]}}".rstrip()
         )
+    if any(one.simulated is not None and not one.simulated.exact for one in predicted):
+        click.echo(_ABOUT_MODELS)
     for number, reason in enumerate(reasons, 1):
         click.echo(f"[{number}] not predicted: {one_line(reason)}")
 
