@@ -42,7 +42,10 @@ _ASKING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if 
 #: Who asks again before is heard already; later something is stuck, or has swallowed it.
 _PATIENCE_SECONDS = 5.0
 
-_ABOUT_MODELS = "~ by a model of the collector's counts: they begin at 0 here, and in a report at what a trial had counted"
+#: What `predict` says below a table with a ~.
+_ABOUT_MODELS = (
+    "~ a model of the collector's counts: they begin at 0 here, in a report at what a trial had counted"
+)
 
 _results_option = click.option(
     "--results",
