@@ -78,7 +78,7 @@ def figures(results):
         lambda: [still_alive("create_graph"), still_alive("gradients")],
         name="cycle",
         title="Why is the array of x still alive? By the way to its gradient",
-        caption="Taken from the objects of y = square(x) themselves, n=1000, while the report was drawn: it shows "
+        caption="Taken from the objects of y = square(x) themselves, n=1,000, while the report was drawn: it shows "
         "structure and measures nothing. The names x and y are gone; below, what comes of it when a name of the "
         "gradient goes too.",
         alt="Two diagrams. With create_graph x holds its gradient in grad, whose creators lead back to x: a cycle, "

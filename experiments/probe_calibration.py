@@ -401,7 +401,7 @@ def findings(results):
             sentence=f"On a spike of {text(true, 'bytes')} that lives for 2 ms our peak is off by {signed(own)} "
             "where an operation of the core or trial.observe() falls into it, and where none does by "
             f"{signed(unseen)}, of {text(bound, 'bytes')} that the kernel's high-water mark may be off on this "
-            f"host; memory_profiler at its usual 0.1 s by {signed(missed)}, {abs(missed) / true:.0%} of it."
+            f"host; memory_profiler at its usual 0.1 s by {signed(missed)}, {100 * abs(missed) / true:.0f} % of it."
         )
     unseen_errors = results.readings(
         "error_bytes", "resident", case="spike between events", tool="resident", **largest
@@ -437,8 +437,8 @@ def findings(results):
         missed = median("missed_spikes_count", case="2 ms spike", tool=tool)
         if error is not None and missed is not None:
             yield Finding(
-                sentence=f"The same spike as {tool} sees it: less than {MISSED_BELOW:.0%} of it in {missed:.0f} of "
-                f"{SPIKES}; off by {signed(error)} in the median."
+                sentence=f"The same spike as {tool} sees it: less than {100 * MISSED_BELOW:.0f} % of it in "
+                f"{missed:.0f} of {SPIKES}; off by {signed(error)} in the median."
             )
     polled = median("sampled_peak_rss_bytes", case="2 ms spike", tool="none")
     seen = "no poll fell into it" if polled is None else f"the highest poll is {text(polled, 'bytes')}"

@@ -86,7 +86,7 @@ def figures(results):
         lambda: [still_alive("weak"), still_alive("strong")],
         name="held",
         title="Why is the array of x still alive? By kind of reference",
-        caption="Taken from the objects of y = square(x) themselves, n=1000, while the report was drawn: it shows "
+        caption="Taken from the objects of y = square(x) themselves, n=1,000, while the report was drawn: it shows "
         "structure and measures nothing. The name x is gone, the variable y of a function is the root.",
         alt="Two diagrams from the variable y down to the array of x: y holds its creator, Square, which holds "
         "its input x, which holds the array. Square refers back to y: by a weak reference in the one, by a "

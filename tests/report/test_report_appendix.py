@@ -6,6 +6,7 @@ import pytest
 
 from toolkit.analysis import statistics
 from toolkit.analysis.observing import Observed
+from toolkit.core.config import Config
 from toolkit.report import appendix
 
 
@@ -28,6 +29,13 @@ def test_what_intervals_cover_is_what_the_statistics_say(glossary, monkeypatch):
     assert "50 % for 2 readings and 75 % for 3" in told["range"]
     assert "over 4 replicates or more" in told["interval"]
     assert "covers the true median with 80 % or more" in told["interval"]
+
+
+def test_every_toggle_of_the_core_is_explained_with_its_levels():
+    told = dict(appendix.GLOSSARY)
+    for toggle, levels in Config.levels().items():
+        for level in levels:
+            assert isinstance(level, bool) or level in told[toggle], (toggle, level)
 
 
 def test_a_watcher_from_outside_changes_nothing_and_of_a_probe_that_never_ran_nothing_is_known():

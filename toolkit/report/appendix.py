@@ -22,6 +22,31 @@ def _ranges() -> str:
     return f"{', '.join(first)} and {last}"
 
 
+#: The settings of the core that factors name, with the levels that the book has first.
+_TOGGLES = (
+    (
+        "references",
+        "how a function holds its outputs: by weak references, or by strong ones, which close a cycle",
+    ),
+    (
+        "traversal",
+        "the order of the backward pass: by generation, or last in, first out (lifo), which is wrong",
+    ),
+    ("retain_grad", "whether gradients of intermediate variables outlive the backward pass"),
+    ("enable_backprop", "whether calls record the graph that a backward pass needs"),
+    ("saves", "what a function keeps for its gradient: its inputs, or only what is needed"),
+    (
+        "retain_graph",
+        "whether the graph outlives the backward pass, or each function's part of it goes as soon as it was used",
+    ),
+    ("storage", "how functions keep data: exact, or rounded to float32 or float16"),
+    ("accumulation", "where a sum of gradients goes: into a new array, or in_place into the first"),
+    (
+        "buffers",
+        "whether results are computed into fresh memory, or into reused memory of arrays that are gone",
+    ),
+)
+
 #: One word per concept.
 GLOSSARY = (
     ("experiment", "one question, in one script: factors, workload, probes, figures"),
@@ -64,6 +89,14 @@ GLOSSARY = (
         "by how much the readings of one cell lie above those of another: the median of all differences, after "
         "Hodges and Lehmann, with the interval of Moses",
     ),
+    (
+        "noise floor",
+        "by how much replicates of one cell differ at most: a smaller difference between cells is none",
+    ),
+    (
+        "Cliff's delta",
+        "from -1 to 1: how much more often a reading of the one cell is the larger one than a reading of the other",
+    ),
     ("garbage", "objects that nothing can reach any more, but that hold each other in a cycle"),
     (
         "collector",
@@ -82,6 +115,18 @@ GLOSSARY = (
         "verdict",
         "why bytes are still held: garbage awaiting collection, frozen garbage, cache, leak, memory that no array "
         "owns, retained by the allocator, retained after release, untouched pages",
+    ),
+    *_TOGGLES,
+    (
+        "gc",
+        "what runs the collector: Python as it comes (default), with another threshold for the youngest, or leaving "
+        "out what was there before the workload (frozen); nothing (off); the trial itself, at the end of every k-th "
+        "step (every=k) or of the whole loop (manual)",
+    ),
+    (
+        "malloc",
+        "the allocator: glibc with each array on pages of its own (fixed), as it comes (default), or keeping what "
+        "is freed (heap); with Python's own objects from it as well (python); another in its place, such as jemalloc",
     ),
     ("store", "the one database file of results"),
     ("report", "what people read: a pure function of the store"),
