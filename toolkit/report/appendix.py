@@ -119,14 +119,14 @@ GLOSSARY = (
     *_TOGGLES,
     (
         "gc",
-        "what runs the collector: Python as it comes (default), with another threshold for the youngest, or leaving "
-        "out what was there before the workload (frozen); nothing (off); the trial itself, at the end of every k-th "
-        "step (every=k) or of the whole loop (manual)",
+        "what runs the collector: Python as it comes (default), with another threshold for the youngest, or "
+        "leaving out what was there before the workload (frozen); nothing (off); the trial itself, at the end of "
+        "every k-th step (every=k) or of the whole loop (manual)",
     ),
     (
         "malloc",
         "the allocator: glibc with each array on pages of its own (fixed), as it comes (default), or keeping what "
-        "is freed (heap); with Python's own objects from it as well (python); another in its place, such as jemalloc",
+        "is freed (heap); with Python's own objects from it as well (python); or another, such as jemalloc",
     ),
     ("store", "the one database file of results"),
     ("report", "what people read: a pure function of the store"),

@@ -18,6 +18,7 @@ from toolkit.report.charts._canvas import (
     logarithmic_axis,
     missing,
     number_axis,
+    unnamed_factor,
     with_series,
 )
 from toolkit.report.units import text
@@ -70,11 +71,17 @@ def pauses(
     if idle:
         how += f" In {idle} of {len(cells)} cells the collector never ran."
     return explained(
-        results, name, title, caption + how, _in_words(drawn, idle), lambda: _draw(title, drawn), cells
+        results,
+        name,
+        title,
+        caption + how,
+        _in_words(drawn, idle),
+        lambda: _draw(title, drawn, unnamed_factor(cells)),
+        cells,
     )
 
 
-def _draw(title: str, drawn: Sequence[_Pauses]) -> Drawing:
+def _draw(title: str, drawn: Sequence[_Pauses], factor: str) -> Drawing:
     drawing, axes = canvas(title)
     handles = []
     for place, some in enumerate(drawn):
@@ -99,7 +106,7 @@ def _draw(title: str, drawn: Sequence[_Pauses]) -> Drawing:
         number_axis(axes, "y", "seconds", most, "pause")
     axes.set_xlim(left=min(0, *(some.steps.min() for some in drawn)))
     iteration_axis(axes)
-    legend(drawing, handles)
+    legend(drawing, handles, factor)
     return drawing
 
 
