@@ -54,7 +54,7 @@ def in_arrays(
     array_bytes = 8 * int(levels["n"])
     arrays = _scaled(estimate, 1 / array_bytes)
     holds = abs(arrays.median - expected) <= within
-    expectation = f"{number(expected, 3)} S, within {number(within, 3)} S"
+    expectation = f"{number(expected, 3)} S, within {within:g} S"
     measured = f"{number(arrays.median, 3)} S"
     made = Finding(
         sentence=f"{what}: {measured} ({estimate_text(estimate, 'bytes')}), expected {expectation}.",
