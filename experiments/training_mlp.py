@@ -5,6 +5,10 @@ sees in training, tell what it has learned. Where a mode does not change the ari
 trained weights must be those of the plain mode to the last bit; rounded activations change it, and must learn as
 well.
 
+The plain mode is the book's engine; another changes one toggle of it: `references`, `retain_grad` (gradients
+kept), `accumulation` (sums in place), `buffers`, `saves` (needed saved), `retain_graph` (graph let go of). Lean is
+the last two of these together, alone or with one more: `storage` in float32 or float16, or `buffers`.
+
 As in the book the loop's name for the loss holds one graph until the next one is complete: two graphs at the peak,
 unless the backward pass lets go of the one that it goes through. Strong references leave graphs to the collector,
 which here comes after every tenth step. S is the output of a layer.

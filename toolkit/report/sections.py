@@ -212,7 +212,7 @@ def _conditions(rows: Sequence[Row]) -> Iterator[tuple[str, str]]:
     for name in dict.fromkeys(name for row in rows for name in row.conditions):
         if name.startswith(("prediction_", "workload_")):
             continue
-        counts = Counter(str(row.conditions[name]) for row in rows if name in row.conditions)
+        counts = Counter(level_text(row.conditions[name]) for row in rows if name in row.conditions)
         told = (
             counts if len(counts) == 1 else (f"{level} in {count} trials" for level, count in counts.items())
         )
