@@ -262,7 +262,8 @@ def _run(
     failed = summary.failed + summary.failed_before
     again = f", {summary.tried_again} tried again" if summary.tried_again else ""
     click.echo(
-        f"{summary.planned} trials: {summary.ok} run, {summary.finished_before} finished before, {failed} failed"
+        f"{summary.planned:,} trials: {summary.ok:,} run, {summary.finished_before:,} finished before, "
+        f"{failed:,} failed"
         f"{again}"
     )
     scripts = [_relative(word) for word in dict.fromkeys(experiments) if word.endswith(".py")]
@@ -420,8 +421,8 @@ def _verify(results_dir: Path) -> int:
     for problem in verified.problems:
         click.echo(problem)
     click.echo(
-        f"{verified.runs} runs, {verified.trials} trials, {verified.attempts} earlier attempts and "
-        f"{verified.series} series are whole; "
+        f"{verified.runs:,} runs, {verified.trials:,} trials, {verified.attempts:,} earlier attempts and "
+        f"{verified.series:,} series are whole; "
         f"problems: {len(verified.problems) or 'none'}"
     )
     return _DAMAGED if verified.problems else 0

@@ -91,10 +91,12 @@ def describe(trial: Trial) -> str:
 
 def _opening(summary: Summary) -> str:
     before = (
-        f", {summary.finished_before} of {summary.planned} are finished" if summary.finished_before else ""
+        f", {summary.finished_before:,} of {summary.planned:,} are finished"
+        if summary.finished_before
+        else ""
     )
     resumed = "" if summary.resumes is None else f"run {summary.resumes} was cut off and is resumed: "
-    return f"{resumed}{summary.to_do} trials to run{before}"
+    return f"{resumed}{summary.to_do:,} trials to run{before}"
 
 
 def _failure(summary: Summary, trial: Trial, outcome: Outcome) -> str:
