@@ -127,11 +127,11 @@ def figures(results):
 
 
 def findings(results):
-    from toolkit.report import claims
+    from toolkit.report import claims, contrasts
 
     k, n = results.levels("k")[-1], results.levels("n")[-1]
     for step in results.levels("step"):
-        yield claims.times_as_much(
+        yield contrasts.times_as_much(
             results,
             "peak_traced_bytes",
             "traced",
@@ -145,7 +145,7 @@ def findings(results):
         )
     for step in results.levels("step"):
         for storage in (one for one in results.levels("storage") if one != "exact"):
-            yield claims.times_as_much(
+            yield contrasts.times_as_much(
                 results,
                 "peak_traced_bytes",
                 "traced",

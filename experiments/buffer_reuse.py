@@ -184,7 +184,7 @@ def figures(results):
 
 
 def findings(results):
-    from toolkit.report import claims
+    from toolkit.report import claims, contrasts
 
     k, malloc = results.levels("k")[-1], results.level("malloc", "default")
     core = {"by": "core", "buffers": "fresh", "malloc": malloc}
@@ -198,7 +198,7 @@ def findings(results):
             ("in bare numpy takes {more} with new arrays, {less} with arrays made once", numpy, floor),
             ("with reused buffers takes {more}, in bare numpy with arrays made once {less}", reused, floor),
         ):
-            yield claims.times_as_much(
+            yield contrasts.times_as_much(
                 results,
                 "iteration_seconds",
                 "timed",
@@ -208,7 +208,7 @@ def findings(results):
                 **size,
             )
         yield from pages(results, size)
-        yield claims.times_as_much(
+        yield contrasts.times_as_much(
             results,
             "peak_traced_bytes",
             "traced",

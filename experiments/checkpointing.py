@@ -116,13 +116,13 @@ def theories(k, array_bytes):
 
 
 def findings(results):
-    from toolkit.report import claims
+    from toolkit.report import claims, contrasts
 
     k, n = results.levels("k")[-1], results.levels("n")[-1]
     others = [schedule for schedule in results.levels("schedule") if schedule != "plain"]
     yield from lowest(results, {"k": k, "n": n})
     for schedule in others:
-        yield claims.times_as_much(
+        yield contrasts.times_as_much(
             results,
             "peak_traced_bytes",
             "traced",

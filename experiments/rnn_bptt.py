@@ -111,7 +111,7 @@ def figures(results):
 
 
 def findings(results):
-    from toolkit.report import claims
+    from toolkit.report import claims, contrasts
     from toolkit.report.units import number
 
     size, plain = size_of(results), {"retain_graph": True}
@@ -120,7 +120,7 @@ def findings(results):
     # Where none ran, what is said of this one says so: the first finding answers the question.
     truncations = [one for one in results.levels("truncation") if one != "none"] or ["every 8"]
     for truncation in truncations:
-        yield claims.times_as_much(
+        yield contrasts.times_as_much(
             results,
             "peak_traced_bytes",
             "traced",
@@ -150,7 +150,7 @@ def findings(results):
                 {"truncation": ["none", truncation], "length": every, **size},
             )
     for truncation in results.levels("truncation"):
-        yield claims.times_as_much(
+        yield contrasts.times_as_much(
             results,
             "peak_traced_bytes",
             "traced",

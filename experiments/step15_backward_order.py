@@ -71,10 +71,10 @@ def figures(results):
 
 
 def findings(results):
-    from toolkit.report import claims
+    from toolkit.report import claims, contrasts
 
     deepest = results.levels("diamonds")[-1]
-    yield claims.times_as_much(
+    yield contrasts.times_as_much(
         results,
         "backward_steps_count",
         "traced",

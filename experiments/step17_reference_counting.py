@@ -86,10 +86,10 @@ def figures(results):
 
 
 def findings(results):
-    from toolkit.report import claims
+    from toolkit.report import claims, contrasts
 
     n, longest = results.levels("n")[-1], results.levels("rounds")[-1]
-    yield claims.times_as_much(
+    yield contrasts.times_as_much(
         results,
         "peak_traced_bytes",
         "traced",

@@ -120,10 +120,10 @@ def _size(cell):
 
 
 def findings(results):
-    from toolkit.report import claims, holding
+    from toolkit.report import claims, contrasts, holding
 
     n, iterations = results.level("n", 100_000), results.level("iterations", 400)
-    yield claims.times_as_much(
+    yield contrasts.times_as_much(
         results,
         "peak_rss_bytes",
         "resident",
@@ -135,7 +135,7 @@ def findings(results):
         n=n,
         iterations=iterations,
     )
-    yield claims.times_as_much(
+    yield contrasts.times_as_much(
         results,
         "wall_seconds",
         "timed",

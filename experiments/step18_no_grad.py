@@ -60,11 +60,11 @@ def figures(results):
 
 
 def findings(results):
-    from toolkit.report import claims
+    from toolkit.report import claims, contrasts
 
     k, n, iterations = results.levels("k")[-1], results.levels("n")[-1], results.levels("iterations")[0]
     what = "One pass" if iterations == 1 else f"A loop of {iterations} passes"
-    yield claims.times_as_much(
+    yield contrasts.times_as_much(
         results,
         "peak_rss_bytes",
         "resident",

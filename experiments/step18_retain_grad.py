@@ -83,10 +83,10 @@ def figures(results):
 
 
 def findings(results):
-    from toolkit.report import claims
+    from toolkit.report import claims, contrasts
 
     k, n = results.levels("k")[-1], results.levels("n")[-1]
-    yield claims.times_as_much(
+    yield contrasts.times_as_much(
         results,
         "peak_rss_bytes",
         "resident",

@@ -136,10 +136,10 @@ def figures(results):
 
 
 def findings(results):
-    from toolkit.report import claims
+    from toolkit.report import claims, contrasts
 
     for size in sizes(results):
-        yield claims.times_as_much(
+        yield contrasts.times_as_much(
             results,
             "peak_traced_bytes",
             "traced",
@@ -154,7 +154,7 @@ def findings(results):
             ("the graph kept, and let go of by the pass", {"retain_graph": False}),
             ("no checkpoints, and convolutions as checkpoints", {"checkpoints": True}),
         ):
-            yield claims.times_as_much(
+            yield contrasts.times_as_much(
                 results,
                 "peak_traced_bytes",
                 "traced",

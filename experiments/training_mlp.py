@@ -149,10 +149,10 @@ def figures(results):
 
 
 def findings(results):
-    from toolkit.report import claims
+    from toolkit.report import claims, contrasts
 
     for size in sizes(results):
-        yield claims.times_as_much(
+        yield contrasts.times_as_much(
             results,
             "peak_traced_bytes",
             "traced",
@@ -174,7 +174,7 @@ def findings(results):
             )
     largest = sizes(results)[0]
     for mode in ("lean + float32", "lean + float16"):
-        yield claims.times_as_much(
+        yield contrasts.times_as_much(
             results,
             "peak_traced_bytes",
             "traced",
@@ -184,7 +184,7 @@ def findings(results):
             less={"mode": mode},
             **largest,
         )
-    yield claims.times_as_much(
+    yield contrasts.times_as_much(
         results,
         "peak_traced_bytes",
         "traced",
@@ -210,7 +210,7 @@ def findings(results):
 def dearer(results, size):
     """Say which modes cost more bytes than the plain one."""
     from toolkit.report import Finding
-    from toolkit.report.claims import ratio_text
+    from toolkit.report.contrasts import ratio_text
 
     peaks = {
         cell.levels["mode"]: cell.estimate.median

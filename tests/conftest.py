@@ -120,3 +120,38 @@ def lacking(request):
     name = getattr(request.node, "callspec", None) and request.node.callspec.params.get("name")
     if name and (reason := skipped_levels(load_experiment(name)).get("all trials")):
         pytest.skip(f"{name}: {reason}")
+
+
+@pytest.fixture
+def make_row():
+    """Return a function that makes a row of a store, of a trial that ended well unless told otherwise."""
+    # Here, and not for every session: explanations look through all that is loaded.
+    from toolkit.store import Row
+
+    count = 0
+
+    def row(
+        factors, metrics, *, measure="resident", status="ok", constants=None, conditions=None, replicate=0
+    ):
+        nonlocal count
+        count += 1
+        return Row(
+            key=f"key{count}",
+            run=1,
+            experiment="loop",
+            measure=measure,
+            replicate=replicate,
+            seed=0,
+            status=status,
+            exit_code=0,
+            message="",
+            factors=factors,
+            constants=constants or {},
+            metrics=metrics,
+            conditions=conditions or {},
+            code_digest="",
+            started_at=float(count),
+            elapsed_seconds=1.0,
+        )
+
+    return row

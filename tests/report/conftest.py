@@ -14,6 +14,7 @@ from toolkit.analysis.predictions import Prediction
 from toolkit.analysis.results import Results
 from toolkit.experiment import Experiment
 from toolkit.report.build import document, write_report
+from toolkit.store import Row
 from toolkit.store.read import read_store, series
 from toolkit.store.write import Writer
 from toolkit.trials import Level, Measure, Outcome, Trial
@@ -386,5 +387,25 @@ def make_results(tmp_path: Path) -> Callable[[Iterable[Mapping[str, Level]]], Re
             for levels in cells:
                 store.add("many", levels, "resident", 0, store.outcome({"peak_rss_bytes": 4096}))
         return Results("many", read_store(tmp_path).rows, partial(series, tmp_path))
+
+    return make
+
+
+@pytest.fixture
+def results_of_loop(make_row: Callable[..., Row]) -> Callable[..., Results]:
+    """Make results of one cell for each level of k, a trial for each mapping of metrics that follows it.
+
+    Their predictions are exact, unless other conditions are given.
+    """
+    exact = {"prediction_exact": True, "prediction_array_bytes": 800_000, "page_bytes": 4096}
+
+    def make(*cells: tuple[Any, ...], measure: Measure = "resident", **others: Any) -> Results:
+        levels, conditions = {"n": 100_000}, exact | others
+        rows = [
+            make_row({"k": k, **levels}, metrics, measure=measure, replicate=replicate, conditions=conditions)
+            for k, *replicates in cells
+            for replicate, metrics in enumerate(replicates)
+        ]
+        return Results("loop", rows, lambda _: {})
 
     return make
