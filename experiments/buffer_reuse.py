@@ -229,7 +229,7 @@ def findings(results):
 
 def pages(results, size):
     """Say how many pages are handed out anew in an iteration of the engine, and how many its arrays have."""
-    from toolkit.report import Finding
+    from toolkit.report.finding import judged
     from toolkit.report.units import number
 
     array_pages = -(-8 * size["n"] // int(results.rows[0].conditions["page_bytes"]))
@@ -240,20 +240,18 @@ def pages(results, size):
         ("fresh ones, each mapped by itself (malloc=fixed)", "fresh", "fixed", 2 * size["k"] + 1),
         ("fresh ones, handed on within it (malloc=default)", "fresh", "default", size["k"] + 2),
     ):
-        found = results.at("page_faults_count", "timed", by="core", buffers=buffers, malloc=malloc, **size)
-        if found is None:
+        levels = {"by": "core", "buffers": buffers, "malloc": malloc, **size}
+        cells = results.cells("page_faults_count", "timed", (), levels)
+        if not cells:
             continue
+        (found,) = (cell.estimate.median for cell in cells)
         most = arrays * array_pages
         figure = f"n={size['n']:,}: pages that an iteration gets anew with {what}"
         of = f" ({arrays} arrays of {number(array_pages, 0)} pages)" if arrays else ""
         expected = f"at most {number(most, 0)}{of}, within {few}"
-        yield Finding(
-            sentence=f"{figure}: {number(found.median, 0)}, expected {expected}.",
-            status="confirmed" if found.median <= most + few else "deviates",
-            figure=figure,
-            expected=expected,
-            measured=number(found.median, 0),
-        )
+        measured = number(found, 0)
+        sentence = f"{figure}: {measured}, expected {expected}."
+        yield judged(figure, measured, expected, found <= most + few, cells, sentence=sentence)
 
 
 EXPERIMENT = Experiment(

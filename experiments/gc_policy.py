@@ -239,6 +239,7 @@ def own_thresholds(results, size):
 
 def compared_with_weak(results, here, version):
     from toolkit.report import Finding
+    from toolkit.report.finding import labelled
     from toolkit.report.units import estimate_text, number, text
 
     def of(metric, measure, **levels):
@@ -256,7 +257,7 @@ def compared_with_weak(results, here, version):
     if not policies or weak_peak is None or weak_time is None:
         return
     least, most = (choose(policies, key=lambda one: peaks[one].median) for choose in (min, max))
-    yield Finding(
+    answer = Finding(
         sentence=f"{here['iterations']} iterations, n={here['n']:,}, Python {version}: the best policy for strong "
         f"references, {least}, peaks at {text(peaks[least].median, 'bytes')}, "
         f"{number(peaks[least].median / weak_peak.median)} times the {text(weak_peak.median, 'bytes')} of weak "
@@ -265,6 +266,14 @@ def compared_with_weak(results, here, version):
         f"{text(times[most].median, 'seconds')} ({most}) and "
         f"{text(weak_time.median, 'seconds')} with weak references; what noise tells apart follows.",
         status="confirmed" if peaks[least].median > weak_peak.median else "deviates",
+    )
+    by = ["references", "gc"]
+    yield labelled(
+        answer,
+        [
+            *results.cells("peak_rss_bytes", "resident", by, here),
+            *results.cells("wall_seconds", "timed", by, here),
+        ],
     )
     yield Finding(
         sentence=f"Python {version}: {told_apart(results, here, policies, peaks)} Weak references take "

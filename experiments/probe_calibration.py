@@ -375,113 +375,187 @@ def figures(results):
 
 
 def findings(results):
-    from toolkit.report import Finding
-    from toolkit.report.observers import effect
-    from toolkit.report.units import text
+    seen = Errors(results)
+    for tell in (
+        spike_as_seen_by_both,
+        own_errors,
+        spikes_as_polled,
+        small_arrays,
+        what_the_heap_keeps,
+        added_to_the_peak,
+        what_tools_change,
+    ):
+        yield from tell(seen)
 
-    largest = {"nbytes": results.levels("nbytes")[-1]}
 
-    def median(metric, **levels):
-        estimate = results.at(metric, "resident", **{**largest, **levels})
+class Errors:
+    """The readings of the largest size."""
+
+    def __init__(self, results):
+        self.results = results
+        self.tools = results.levels("tool")
+        self.largest = {"nbytes": results.levels("nbytes")[-1]}
+
+    def median(self, metric, **levels):
+        estimate = self.results.at(metric, "resident", **self.largest, **levels)
         return None if estimate is None else estimate.median
 
-    def signed(value):
-        return text(value, "bytes", signed=True)
+    def own(self, case):
+        """Return the cells of the error of our resident peak, and the error that is farthest off; two None."""
+        levels = {"case": case, "tool": "resident", **self.largest}
+        errors = self.results.readings("error_bytes", "resident", **levels)
+        if not errors:
+            return None, None
+        return self.results.cells("error_bytes", "resident", (), levels), max(errors, key=abs)
+
+    def bound(self):
+        """Return how far the kernel's high-water mark may be off on this host."""
+        return self.median("hwm_error_bytes", case="spike between events", tool="resident")
+
+
+def signed(value):
+    from toolkit.report.units import text
+
+    return text(value, "bytes", signed=True)
+
+
+def spike_as_seen_by_both(seen):
+    from toolkit.report import Finding
+    from toolkit.report.units import text
 
     true, missed = (
-        median(metric, case="2 ms spike", tool="memory_profiler 0.1 s")
+        seen.median(metric, case="2 ms spike", tool="memory_profiler 0.1 s")
         for metric in ("true_bytes", "error_bytes")
     )
     own, unseen = (
-        median("error_bytes", case=case, tool="resident") for case in ("2 ms spike", "spike between events")
+        seen.median("error_bytes", case=case, tool="resident")
+        for case in ("2 ms spike", "spike between events")
     )
-    bound = median("hwm_error_bytes", case="spike between events", tool="resident")
-    if own is not None and unseen is not None and missed is not None:
-        yield Finding(
-            sentence=f"On a spike of {text(true, 'bytes')} that lives for 2 ms our peak is off by {signed(own)} "
-            "where an operation of the core or trial.observe() falls into it, and where none does by "
-            f"{signed(unseen)}, of {text(bound, 'bytes')} that the kernel's high-water mark may be off on this "
-            f"host; memory_profiler at its usual 0.1 s by {signed(missed)}, {100 * abs(missed) / true:.0f} % of it."
-        )
-    unseen_errors = results.readings(
-        "error_bytes", "resident", case="spike between events", tool="resident", **largest
+    if own is None or unseen is None or missed is None:
+        return
+    yield Finding(
+        sentence=f"On a spike of {text(true, 'bytes')} that lives for 2 ms our peak is off by {signed(own)} "
+        "where an operation of the core or trial.observe() falls into it, and where none does by "
+        f"{signed(unseen)}, of {text(seen.bound(), 'bytes')} that the kernel's high-water mark may be off on this "
+        f"host; memory_profiler at its usual 0.1 s by {signed(missed)}, {100 * abs(missed) / true:.0f} % of it."
     )
-    if unseen_errors:
-        worst = max(unseen_errors, key=abs)
-        yield Finding(
+
+
+def own_errors(seen):
+    from toolkit.report.finding import judged
+    from toolkit.report.units import text
+
+    cells, worst = seen.own("spike between events")
+    if cells:
+        bound = seen.bound()
+        yield judged(
+            "error of our resident peak, spike between events",
+            signed(worst),
+            f"at most {text(bound, 'bytes')}, the bound of the high-water mark on this host",
+            abs(worst) <= bound,
+            cells,
             sentence="spike between events: our resident peak, which is the kernel's high-water mark, is off by "
             f"{signed(worst)}.",
-            status="confirmed" if abs(worst) <= bound else "deviates",
-            figure="error of our resident peak, spike between events",
-            expected=f"at most {text(bound, 'bytes')}, the bound of the high-water mark on this host",
-            measured=signed(worst),
         )
     for case in ("touched", "2 ms spike"):
-        ours = {"case": case, "tool": "resident", **largest}
-        errors = results.readings("error_bytes", "resident", **ours)
-        if not errors:
+        cells, worst = seen.own(case)
+        if not cells:
             continue
-        worst = max(errors, key=abs)
-        page = int(results.trials("resident", ours)[0].conditions["page_bytes"])
-        event, high_water = (median(f"{one}_error_bytes", **ours) for one in ("event", "high_water"))
-        yield Finding(
+        event, high_water = (
+            seen.median(f"{one}_error_bytes", case=case, tool="resident") for one in ("event", "high_water")
+        )
+        yield judged(
+            f"error of our resident peak, {case}",
+            signed(worst),
+            "at most 1 page",
+            abs(worst) <= int(cells[0].trial.conditions["page_bytes"]),
+            cells,
             sentence=f"{case}: our resident peak is off by {signed(worst)}; its reading at trial.observe() by "
             f"{signed(event)}, the kernel's high-water mark by {signed(high_water)}.",
-            status="confirmed" if abs(worst) <= page else "deviates",
-            figure=f"error of our resident peak, {case}",
-            expected="at most 1 page",
-            measured=signed(worst),
         )
-    for tool in (one for one in results.levels("tool") if one.startswith("memory_profiler")):
-        error = median("error_bytes", case="2 ms spike", tool=tool)
-        missed = median("missed_spikes_count", case="2 ms spike", tool=tool)
+
+
+def spikes_as_polled(seen):
+    from toolkit.report import Finding
+    from toolkit.report.units import text
+
+    for tool in (one for one in seen.tools if one.startswith("memory_profiler")):
+        error = seen.median("error_bytes", case="2 ms spike", tool=tool)
+        missed = seen.median("missed_spikes_count", case="2 ms spike", tool=tool)
         if error is not None and missed is not None:
             yield Finding(
                 sentence=f"The same spike as {tool} sees it: less than {100 * MISSED_BELOW:.0f} % of it in "
                 f"{missed:.0f} of {SPIKES}; off by {signed(error)} in the median."
             )
-    polled = median("sampled_peak_rss_bytes", case="2 ms spike", tool="none")
-    seen = "no poll fell into it" if polled is None else f"the highest poll is {text(polled, 'bytes')}"
-    yield Finding(sentence=f"2 ms spike, watched from outside every 0.1 s by the probe sampled: {seen}.")
-    small = median("error_bytes", case="many small", tool="resident")
+    polled = seen.median("sampled_peak_rss_bytes", case="2 ms spike", tool="none")
+    highest = "no poll fell into it" if polled is None else f"the highest poll is {text(polled, 'bytes')}"
+    yield Finding(sentence=f"2 ms spike, watched from outside every 0.1 s by the probe sampled: {highest}.")
+
+
+def small_arrays(seen):
+    from toolkit.report import Finding
+
+    small = seen.median("error_bytes", case="many small", tool="resident")
     if small is not None:
         yield Finding(
             sentence=f"{SMALL_ARRAYS:,} arrays of 800 B: our resident peak is off by {signed(small)}, because the "
             "reserve, which keeps Python's own objects out of the figures, has room for small arrays too."
         )
-    end = median("end_rss_bytes", case="all but the last freed", tool="none")
-    trimmed = median("trimmed_rss_bytes", case="all but the last freed", tool="none")
+
+
+def what_the_heap_keeps(seen):
+    from toolkit.report import Finding
+    from toolkit.report.units import text
+
+    end, trimmed = (
+        seen.median(f"{moment}_rss_bytes", case="all but the last freed", tool="none")
+        for moment in ("end", "trimmed")
+    )
     if end is not None and trimmed is not None:
         yield Finding(
             sentence=f"{SMALL_ARRAYS:,} arrays of 8,000 B, all but the last freed: {text(end, 'bytes')} stay "
             f"resident for 8,000 B of data; {text(trimmed, 'bytes')} once that is gone and the heap is trimmed."
         )
-    bare = median("peak_rss_bytes", case="untouched", tool="none")
-    added = {
-        tool: peak - bare
-        for tool in results.levels("tool")
-        if tool not in ("none", *OUTSIDE)
-        and bare is not None
-        and (peak := median("peak_rss_bytes", case="untouched", tool=tool)) is not None
+
+
+def added_to_the_peak(seen):
+    from toolkit.report import Finding
+
+    peaks = {
+        tool: seen.median("peak_rss_bytes", case="untouched", tool=tool)
+        for tool in seen.tools
+        if tool not in OUTSIDE
     }
+    bare = peaks.pop("none", None)
+    if bare is None:
+        return
+    added = {tool: peak - bare for tool, peak in peaks.items() if peak is not None}
     if added:
-        most, least = (choose(added, key=lambda tool: added[tool]) for choose in (max, min))
+        most, least = (choose(added, key=added.get) for choose in (max, min))
         yield Finding(
             sentence=f"What a tool adds to the trial's own resident peak: from {signed(added[least])} ({least}) to "
             f"{signed(added[most])} ({most})."
         )
-    known = {tool: results.observed.of(tool) for tool in results.levels("tool") if tool != "none"}
-    if any(known.values()):
-        changing = [f"{tool} ({effect(twin[0])})" for tool, twin in known.items() if twin and twin[0].changes]
-        parts = {
-            "these change it": changing,
-            "these do not": [tool for tool, twin in known.items() if twin and not twin[0].changes],
-            "of these it is not known": [tool for tool, twin in known.items() if not twin],
-        }
-        told = "; ".join(f"{part}: {', '.join(tools)}" for part, tools in parts.items() if tools)
-        yield Finding(
-            sentence=f"Collections and the peak of a loop that a tool watches (observer_effect): {told}."
-        )
+
+
+def what_tools_change(seen):
+    from toolkit.report import Finding
+    from toolkit.report.observers import effect
+
+    known = {tool: seen.results.observed.of(tool) for tool in seen.tools if tool != "none"}
+    if not any(known.values()):
+        return
+    parts = {
+        "these change it": [
+            f"{tool} ({effect(twin[0])})" for tool, twin in known.items() if twin and twin[0].changes
+        ],
+        "these do not": [tool for tool, twin in known.items() if twin and not twin[0].changes],
+        "of these it is not known": [tool for tool, twin in known.items() if not twin],
+    }
+    told = "; ".join(f"{part}: {', '.join(tools)}" for part, tools in parts.items() if tools)
+    yield Finding(
+        sentence=f"Collections and the peak of a loop that a tool watches (observer_effect): {told}."
+    )
 
 
 EXPERIMENT = Experiment(

@@ -209,13 +209,11 @@ def findings(results):
 
 def dearer(results, size):
     """Say which modes cost more bytes than the plain one."""
-    from toolkit.report import Finding
     from toolkit.report.contrasts import ratio_text
+    from toolkit.report.finding import judged
 
-    peaks = {
-        cell.levels["mode"]: cell.estimate.median
-        for cell in results.cells("peak_traced_bytes", "traced", ["mode"], size)
-    }
+    cells = results.cells("peak_traced_bytes", "traced", ["mode"], size)
+    peaks = {cell.levels["mode"]: cell.estimate.median for cell in cells}
     if "plain" not in peaks:
         return
     plain = peaks["plain"]
@@ -223,19 +221,15 @@ def dearer(results, size):
     told = ", ".join(f"{one} ({ratio_text(peaks[one], plain, 'bytes')} plain)" for one in more) or "none"
     what = "modes that peak higher than the plain one"
     expected = f"none but {', '.join(DEARER)}"
-    yield Finding(
-        sentence=f"{what}, of {len(peaks)}: {told}; expected {expected}.",
-        status="confirmed" if {*more} <= {*DEARER} else "deviates",
-        figure=what,
-        expected=expected,
-        measured=told,
-    )
+    sentence = f"{what}, of {len(peaks)}: {told}; expected {expected}."
+    yield judged(what, told, expected, {*more} <= {*DEARER}, cells, sentence=sentence)
 
 
 def fastest(results, size):
     """Say which mode takes least time, and whether it costs more bytes; none where noise tells none from plain."""
     from toolkit.analysis.noise import effect
     from toolkit.report import Finding
+    from toolkit.report.finding import judged
     from toolkit.report.units import estimate_text, text
 
     cells = results.cells("wall_seconds", "timed", ["mode"], size)
@@ -254,18 +248,21 @@ def fastest(results, size):
         )
         return
     mode = min(faster, key=lambda one: times[one].median)
-    peak, plain = (
-        results.at("peak_traced_bytes", "traced", mode=one, **size).median for one in (mode, "plain")
-    )
+    peaks = {
+        cell.levels["mode"]: cell
+        for cell in results.cells("peak_traced_bytes", "traced", ["mode"], {**size, "mode": ["plain", mode]})
+    }
+    peak, plain = (peaks[one].estimate.median for one in (mode, "plain"))
     what = "the bytes of the fastest mode, of those told to be faster than the plain one"
-    yield Finding(
+    yield judged(
+        what,
+        f"{text(peak, 'bytes')} ({mode})",
+        f"at most {text(plain, 'bytes')}, those of the plain mode, or named as dearer",
+        peak <= plain or mode in DEARER,
+        [*cells, *peaks.values()],
         sentence=f"{what}: {mode}, {estimate_text(times[mode], 'seconds')} against "
         f"{estimate_text(times['plain'], 'seconds')} plainly, peaks at {text(peak, 'bytes')} against "
         f"{text(plain, 'bytes')}.",
-        status="confirmed" if peak <= plain or mode in DEARER else "deviates",
-        figure=what,
-        expected=f"at most {text(plain, 'bytes')}, those of the plain mode, or named as dearer",
-        measured=f"{text(peak, 'bytes')} ({mode})",
     )
 
 
