@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from toolkit.analysis.results import Results
-from toolkit.planning import UsageError, experiment_scripts, load_experiment, plan
+from toolkit.planning import experiment_scripts, load_experiment, plan
 from toolkit.probes.ledger import ROLES
 from toolkit.store import Row
+from toolkit.usage import UsageError
 
 SCRIPTS = experiment_scripts()
 

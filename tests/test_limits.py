@@ -8,8 +8,9 @@ from toolkit import limits
 from toolkit.analysis.predictions import Prediction
 from toolkit.experiment import Experiment
 from toolkit.limits import limited, parse_size, refuse_what_cannot_fit
-from toolkit.planning import UsageError, plan
+from toolkit.planning import plan
 from toolkit.theory import check_predictions, predicted_peaks
+from toolkit.usage import UsageError
 
 MIB, GIB = 1 << 20, 1 << 30
 

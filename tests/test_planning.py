@@ -9,16 +9,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from toolkit import Experiment, planning
-from toolkit.planning import (
-    UsageError,
-    experiment_scripts,
-    load_experiment,
-    parse_levels,
-    plan,
-    skipped_levels,
-)
+from toolkit import Experiment, grid, planning
+from toolkit.factors import parse_levels
+from toolkit.planning import experiment_scripts, load_experiment, plan, skipped_levels
 from toolkit.trials.levels import THIS_PYTHON
+from toolkit.usage import UsageError
 
 
 def workload(trial, **levels):
@@ -235,7 +230,7 @@ def test_levels_of_gc_may_have_any_number():
 @pytest.fixture
 def without_jemalloc(monkeypatch):
     reason = "no libjemalloc.so here; Debian's package libjemalloc2 brings it"
-    monkeypatch.setattr(planning, "obstacle_to_malloc", lambda level: reason if level == "jemalloc" else "")
+    monkeypatch.setattr(grid, "obstacle_to_malloc", lambda level: reason if level == "jemalloc" else "")
     return reason
 
 

@@ -6,8 +6,9 @@ import pytest
 
 from toolkit import cli
 from toolkit.core.config import Config
-from toolkit.planning import UsageError, load_experiment
+from toolkit.planning import load_experiment
 from toolkit.predicting import predict
+from toolkit.usage import UsageError
 
 pytestmark = pytest.mark.usefixtures("quick_collections")
 

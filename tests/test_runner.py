@@ -10,9 +10,9 @@ from random import Random
 import numpy as np
 import pytest
 
-from toolkit import planning
+from toolkit import grid
 from toolkit.analysis.predictions import Prediction
-from toolkit.planning import UsageError, load_experiment, plan
+from toolkit.planning import load_experiment, plan
 from toolkit.provenance import describe
 from toolkit.runner import Request, run
 from toolkit.store import StoreLocked
@@ -20,6 +20,7 @@ from toolkit.store.read import read_store
 from toolkit.store.write import Writer
 from toolkit.trials import Outcome
 from toolkit.trials.host import MUST_AGREE, OF_THE_INTERPRETER
+from toolkit.usage import UsageError
 
 SCRIPT = """
 from pathlib import Path
@@ -406,7 +407,7 @@ def test_a_level_that_this_machine_lacks_is_skipped_told_of_and_recorded(
     go, experiment, results, monkeypatch
 ):
     reason = "no libjemalloc.so here; Debian's package libjemalloc2 brings it"
-    monkeypatch.setattr(planning, "obstacle_to_malloc", lambda level: reason if level == "jemalloc" else "")
+    monkeypatch.setattr(grid, "obstacle_to_malloc", lambda level: reason if level == "jemalloc" else "")
     chosen = replace(experiment, factors={"n": [1], "malloc": ["default", "jemalloc"]})
     summary, _ = go(experiments=[chosen])
     assert (summary.planned, summary.ok) == (1, 1)

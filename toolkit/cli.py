@@ -19,16 +19,12 @@ import click
 from toolkit import __version__
 from toolkit._interrupting import INTERRUPTED, leave
 from toolkit.experiment import Experiment
-from toolkit.planning import (
-    PROFILES,
-    UsageError,
-    experiment_scripts,
-    load_experiment,
-    parse_levels,
-)
+from toolkit.factors import parse_levels
+from toolkit.planning import PROFILES, experiment_scripts, load_experiment
 from toolkit.store import BadStore, StoreError, StoreLocked, StoreUnwritable
 from toolkit.store.encoding import one_line, visible
 from toolkit.trials import ExecutorLost, ExecutorUnusable, Level
+from toolkit.usage import UsageError
 
 if TYPE_CHECKING:
     from toolkit.predicting import Predicted

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from toolkit.experiment import LEAST_MEMORY_BYTES, Experiment
-from toolkit.planning import UsageError
 from toolkit.theory import predicted_peaks
 from toolkit.trials import Trial, Trials
 from toolkit.trials.capacity import mebibytes, spare_bytes
+from toolkit.usage import UsageError
 
 __all__ = ["Limited", "limited", "parse_size", "refuse_what_cannot_fit"]
 

@@ -5,11 +5,12 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from toolkit.planning import Grid, UsageError
+from toolkit.grid import Grid
 from toolkit.store import Earlier, Row, Run, Setting
 from toolkit.store.read import read_store
 from toolkit.trials import Trial
 from toolkit.trials.host import MUST_AGREE, OF_THE_INTERPRETER
+from toolkit.usage import UsageError
 
 __all__ = ["refuse_another_environment"]
 

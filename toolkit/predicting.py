@@ -10,10 +10,12 @@ from toolkit.analysis.rehearsal import NotPredictedError, Rehearsal, WorkloadRai
 from toolkit.analysis.simulation import Simulated
 from toolkit.core.config import Config
 from toolkit.experiment import Experiment
-from toolkit.planning import UsageError, check_levels, plan
+from toolkit.factors import check_levels
+from toolkit.planning import plan
 from toolkit.trials import Level
 from toolkit.trials.collecting import policy_of
 from toolkit.trials.levels import toggle_levels, workload_levels
+from toolkit.usage import UsageError
 
 __all__ = ["Predicted", "predict"]
 

@@ -9,14 +9,16 @@ from itertools import chain, islice
 from pathlib import Path
 
 from toolkit.experiment import Experiment
+from toolkit.grid import Grid
 from toolkit.limits import Limited, limited, refuse_what_cannot_fit
-from toolkit.planning import Grid, UsageError, plan, skipped_levels
+from toolkit.planning import plan, skipped_levels
 from toolkit.provenance import describe
 from toolkit.store import Run
 from toolkit.store.read import damaged_trials, read_earlier
 from toolkit.theory import check_predictions, with_prediction
 from toolkit.trials import Level, Outcome, Trial, Trials
 from toolkit.trials.retrying import may_try_again
+from toolkit.usage import UsageError
 from toolkit.waiting import Waiting
 
 try:

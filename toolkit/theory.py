@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from toolkit.analysis.predictions import Prediction
 from toolkit.experiment import Experiment
-from toolkit.planning import UsageError
 from toolkit.trials import Level, Outcome, Trial
 from toolkit.trials.metric import check_metric
 from toolkit.trials.shapes import check_conditions
+from toolkit.usage import UsageError
 
 __all__ = ["check_predictions", "predicted_peaks", "with_prediction"]
 

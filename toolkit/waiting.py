@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 from random import Random
 
-from toolkit.planning import Grid
+from toolkit.grid import Grid
 from toolkit.trials import Trial
 
 __all__ = ["Waiting"]
