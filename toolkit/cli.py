@@ -1,42 +1,26 @@
-"""The command line: parses, calls, and maps errors to exit codes."""
+"""The command line: parses, calls, and tells what came of it."""
 
-import math
 import os
 import shlex
-import signal
 import sys
-import time
-import traceback
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 import click
 
 from toolkit import __version__
-from toolkit._interrupting import INTERRUPTED, leave
+from toolkit.ending import DAMAGED, INCOMPLETE, exit_code, fail
 from toolkit.experiment import Experiment
 from toolkit.factors import parse_levels
 from toolkit.planning import PROFILES, experiment_scripts, load_experiment
-from toolkit.store import BadStore, StoreError, StoreLocked, StoreUnwritable
 from toolkit.store.encoding import one_line, visible
-from toolkit.trials import ExecutorLost, ExecutorUnusable, Level
+from toolkit.trials import Level
 from toolkit.usage import UsageError
 
 if TYPE_CHECKING:
     from toolkit.predicting import Predicted
-
-#: The exit codes of the design, but for `INTERRUPTED`.
-_INTERNAL, _USAGE, _INCOMPLETE, _DAMAGED, _LOST, _DISK, _LOCKED = 1, 2, 3, 65, 69, 74, 75
-_STORE_EXITS: dict[type[StoreError], int] = {BadStore: _DAMAGED, StoreUnwritable: _DISK, StoreLocked: _LOCKED}
-
-#: The signals that ask a command to end.
-_ASKING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-#: Who asks again before is heard already; later something is stuck, or has swallowed it.
-_PATIENCE_SECONDS = 5.0
 
 #: What `predict` says below a table with a ~.
 _ABOUT_MODELS = (
@@ -54,116 +38,9 @@ _results_option = click.option(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit with the code that tells how it went.
-
-    0 complete, 1 internal error, 2 usage, 3 some trials failed or the report is incomplete, 65 bad results file,
-    69 the cluster is lost, 74 disk, 75 another run holds the store, 130 interrupted, by Ctrl-C, SIGTERM or SIGHUP.
-    """
+    """Run the command line and exit with the code that tells how it went: see `toolkit.ending`."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    with _interruptible() as interrupt, warnings.catch_warnings():
-        warnings.showwarning = _telling_once()
-        code = _exit_code(
-            lambda: _commands.main(words, prog_name="toolkit", standalone_mode=False, obj=words), interrupt
-        )
-    sys.exit(code)
-
-
-@contextmanager
-def _interruptible() -> Iterator[Callable[[int, object], None]]:
-    """Let whatever asks the command to end do what Ctrl-C does, so that trials end with it; yield the handler.
-
-    What is ignored stays ignored: ``nohup`` has its way.
-    """
-    interrupt = _patient()
-    before = {number: signal.getsignal(number) for number in _ASKING}
-    for number, handler in before.items():
-        if handler == signal.SIG_DFL:
-            signal.signal(number, interrupt)
-    try:
-        yield interrupt
-    finally:
-        for number, handler in before.items():
-            if signal.getsignal(number) is interrupt:
-                signal.signal(number, handler)
-
-
-def _patient() -> Callable[[int, object], None]:
-    """Return a handler that raises KeyboardInterrupt, and not again while what was asked for is being done."""
-    raised = -math.inf
-
-    def interrupt(number: int, frame: object) -> None:
-        nonlocal raised
-        del number, frame
-        if time.monotonic() - raised > _PATIENCE_SECONDS:
-            raised = time.monotonic()
-            raise KeyboardInterrupt
-
-    return interrupt
-
-
-def _exit_code(call: Callable[[], object], interrupt: Callable[[int, object], None]) -> int:
-    try:
-        if signal.getsignal(signal.SIGINT) in (leave, signal.default_int_handler):
-            # From here on there is something to put away, and a word to say.
-            signal.signal(signal.SIGINT, interrupt)
-        answer = call()
-    except (click.exceptions.Abort, KeyboardInterrupt):
-        code = _fail(
-            "interrupted; what is finished is stored, and the same command goes on from there", INTERRUPTED
-        )
-        # All is put away and told; a signal while Python goes would be what it dies of. SIGTERM still ends it.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        return code
-    except click.ClickException as problem:
-        return _fail(_advice(problem), problem.exit_code)
-    except (UsageError, ExecutorUnusable) as problem:
-        return _fail(str(problem), _USAGE)
-    except ExecutorLost as problem:
-        return _fail(f"{problem}; what is finished is stored, and the same command goes on from there", _LOST)
-    except StoreError as problem:
-        return _fail(str(problem), _STORE_EXITS[type(problem)])
-    except OSError as problem:
-        return _fail(f"{problem.filename or 'disk'}: {problem.strerror or problem}", _DISK)
-    except Exception:
-        for line in traceback.format_exc().splitlines():
-            click.echo(visible(line), err=True)
-        return _fail("this is a defect of the toolkit; the lines above say where", _INTERNAL)
-    return answer if isinstance(answer, int) else 0
-
-
-def _fail(message: str, code: int) -> int:
-    click.echo(f"toolkit: {visible(message)}", err=True)
-    return code
-
-
-def _advice(problem: click.ClickException) -> str:
-    message, context = problem.format_message(), getattr(problem, "ctx", None)
-    if context is None:
-        return message
-    message = message if message.endswith((".", "?")) else f"{message}."
-    if isinstance(context.command, click.Group):
-        return f"{message} The commands are {', '.join(context.command.list_commands(context))}."
-    return f"{message} See {context.command_path} --help."
-
-
-def _telling_once() -> Callable[..., None]:
-    """Return what shows a warning, the first time that it comes: what every trial would say is said once."""
-    told: set[str] = set()
-
-    def warn(
-        message: Warning | str,
-        category: type[Warning],
-        filename: str,
-        lineno: int,
-        file: TextIO | None = None,
-        line: str | None = None,
-    ) -> None:
-        del category, filename, lineno, file, line  # where in the code it was raised helps nobody here
-        if str(message) not in told:
-            told.add(str(message))
-            click.echo(f"toolkit: warning: {visible(str(message))}", err=True)
-
-    return warn
+    sys.exit(exit_code(lambda: _commands.main(words, prog_name="toolkit", standalone_mode=False, obj=words)))
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=False)
@@ -266,7 +143,7 @@ def _run(
     if scripts:
         folder = [] if results_dir == Path("results") else ["--results", str(results_dir)]
         click.echo(f"to see it: {shlex.join(['toolkit', 'report', *scripts, *folder])}")
-    return _INCOMPLETE if failed or unusable else 0
+    return INCOMPLETE if failed or unusable else 0
 
 
 def _usable(named: Sequence[str]) -> tuple[list[Experiment], list[UsageError]]:
@@ -384,7 +261,7 @@ def _report(experiments: tuple[str, ...], results_dir: Path) -> int:
     if not made.lacks:
         return 0
     more = f"; and {len(made.lacks) - 1} more" if len(made.lacks) > 1 else ""
-    return _fail(f"the report is incomplete: {one_line(made.lacks[0])}{more}", _INCOMPLETE)
+    return fail(f"the report is incomplete: {one_line(made.lacks[0])}{more}", INCOMPLETE)
 
 
 def _get(experiment: Experiment) -> Experiment:
@@ -421,4 +298,4 @@ def _verify(results_dir: Path) -> int:
         f"{verified.series:,} series are whole; "
         f"problems: {len(verified.problems) or 'none'}"
     )
-    return _DAMAGED if verified.problems else 0
+    return DAMAGED if verified.problems else 0
