@@ -21,6 +21,7 @@ from toolkit.core.saving import StandIn
 from toolkit.core.variable import Array, Operand, Variable
 
 if TYPE_CHECKING:
+    from toolkit.trials.passes import Passes
     from toolkit.trials.recorder import Recorder
 
 __all__ = ["hearing"]
@@ -42,7 +43,7 @@ def hearing(recorder: "Recorder") -> Iterator[None]:
     with ExitStack() as undo:
         _hear_variables(recorder, undo)
         _hear_calls(recorder, undo)
-        _hear_passes(recorder, undo)
+        _hear_passes(recorder.passes, undo)
         gc.callbacks.append(recorder.collected)
         undo.callback(gc.callbacks.remove, recorder.collected)
         _hear_lines(recorder, undo)
@@ -121,7 +122,7 @@ def _hear_calls(recorder: "Recorder", undo: ExitStack) -> None:
         try:
             return apply(self, *inputs)
         finally:
-            _hear_steps_of(type(self), recorder, undo, heard)
+            _hear_steps_of(type(self), recorder.passes, undo, heard)
             recorder.call_ended()
 
     def heard_save(self: Function, outputs: tuple[Variable, ...], config: Config) -> None:
@@ -132,7 +133,7 @@ def _hear_calls(recorder: "Recorder", undo: ExitStack) -> None:
     _put(undo, Function, "_save", heard_save)
 
 
-def _hear_steps_of(kind: type[Function], recorder: "Recorder", undo: ExitStack, heard: set[type]) -> None:
+def _hear_steps_of(kind: type[Function], passes: "Passes", undo: ExitStack, heard: set[type]) -> None:
     owner = next(one for one in kind.__mro__ if "backward" in one.__dict__)
     if owner in heard:
         return
@@ -140,18 +141,18 @@ def _hear_steps_of(kind: type[Function], recorder: "Recorder", undo: ExitStack, 
     plain: Callable[..., Any] = owner.__dict__["backward"]
 
     def step(self: Function, *gys: Any) -> Any:
-        followed = recorder.stepping()
+        followed = passes.stepping()
         gxs: Any = ()
         try:
             gxs = plain(self, *gys)
         finally:
-            recorder.stepped(self, gys, gxs if type(gxs) is tuple else (gxs,), followed=followed)
+            passes.stepped(self, gys, gxs if type(gxs) is tuple else (gxs,), followed=followed)
         return gxs
 
     _put(undo, owner, "backward", step)
 
 
-def _hear_passes(recorder: "Recorder", undo: ExitStack) -> None:
+def _hear_passes(passes: "Passes", undo: ExitStack) -> None:
     go_back, begin, arrive, do_step = Variable.backward, _Pass.__init__, _Pass.arrive, _Pass._step
 
     def backward(
@@ -160,27 +161,27 @@ def _hear_passes(recorder: "Recorder", undo: ExitStack) -> None:
         retain_graph: bool | None = None,
         create_graph: bool = False,
     ) -> None:
-        recorder.going_back(self, retain_grad, retain_graph)
+        passes.going_back(self, retain_grad, retain_graph)
         finished = False
         try:
             go_back(self, retain_grad, retain_graph, create_graph)
             finished = True
         finally:
-            recorder.gone_back(self, finished=finished)
+            passes.gone_back(self, finished=finished)
 
     def __init__(self: _Pass, **settings: Any) -> None:
-        recorder.passing(create_graph=settings["create_graph"], wanted=settings.get("wanted") is not None)
+        passes.passing(create_graph=settings["create_graph"], wanted=settings.get("wanted") is not None)
         begin(self, **settings)
 
     def heard_arrive(self: _Pass, x: Variable, gx: Any, gys: Any = (), gxs: Any = ()) -> None:
         arrive(self, x, gx, gys, gxs)
-        recorder.arrived(x, gx)
+        passes.arrived(x, gx)
 
     def heard_step(self: _Pass, function: Function) -> None:
-        recorder.step_begins(function)
+        passes.step_begins(function)
         do_step(self, function)
         del function
-        recorder.step_ended()
+        passes.step_ended()
 
     _put(undo, Variable, "backward", backward)
     _put(undo, _Pass, "__init__", __init__)
