@@ -64,11 +64,10 @@ def workload(trial, *, graph, n, iterations):
 
 
 def predict(cell, interpreter):
-    from toolkit.analysis.collected import collected
+    from toolkit.analysis.simulated_loop import simulated_under
 
-    return collected(
-        recording_of(cell["graph"], cell["n"], cell["iterations"]), cell["gc"], 8 * cell["n"], interpreter
-    )
+    recording = recording_of(cell["graph"], cell["n"], cell["iterations"])
+    return simulated_under(cell["gc"], recording, 8 * cell["n"], interpreter)
 
 
 @cache  # Its cells differ in `gc` alone, for which one recording stands.

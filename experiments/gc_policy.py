@@ -27,7 +27,8 @@ def where(cell):
 
 
 def predict(cell, interpreter):
-    from toolkit.analysis.collection import chain_nodes, loop_under
+    from toolkit.analysis.counting import chain_nodes
+    from toolkit.analysis.gap_model import loop_under
     from toolkit.analysis.predictions import loop_without_garbage
 
     array_bytes, iterations = 8 * cell["n"], cell["iterations"]

@@ -93,7 +93,8 @@ def workload(trial, *, watcher, n, iterations):
 def moved(n, iterations, counted):
     """Return how far collections move the peak within an iteration, which what the core tells a listener does."""
     # Once the loop has run: what this makes is not to count in it.
-    from toolkit.analysis.collection import chain_nodes, moved_bytes
+    from toolkit.analysis.counting import chain_nodes
+    from toolkit.analysis.gap_model import moved_bytes
 
     return moved_bytes(chain_nodes(3), iterations, 8 * n, gc.get_threshold(), counted)
 

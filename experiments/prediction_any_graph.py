@@ -117,7 +117,8 @@ def workload(trial, *, graph, n):
 
 def predict(cell, interpreter):
     from toolkit.analysis.predictions import Prediction
-    from toolkit.analysis.simulation import Mode, simulate
+    from toolkit.analysis.simulation import Mode
+    from toolkit.analysis.simulation.engine import simulate
     from toolkit.trials.recorder import record
 
     rng = np.random.default_rng(0)

@@ -35,7 +35,8 @@ def where(cell):
 
 
 def predict(cell, interpreter):
-    from toolkit.analysis.collection import DRAWN, Node, loop_under
+    from toolkit.analysis.counting import DRAWN, Node
+    from toolkit.analysis.gap_model import loop_under
     from toolkit.analysis.predictions import Prediction
 
     array_bytes, rounds = 8 * cell["n"], cell["rounds"]

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from toolkit import Config, Variable, cross_entropy, relu, using_config
-from toolkit.analysis.simulation import Mode, simulate
+from toolkit.analysis.simulation import Mode
+from toolkit.analysis.simulation.engine import simulate
 from toolkit.core.buffers import release_buffers
 from toolkit.core.checksum import checksum
 from toolkit.probes.traced import tracing_arrays

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toolkit import Variable, square, using_config
-from toolkit.analysis.collection import chain_nodes, loop_under
+from toolkit.analysis.counting import chain_nodes
+from toolkit.analysis.gap_model import loop_under
 from toolkit.analysis.predictions import (
     ELISION_BYTES,
     SYMBOLS,

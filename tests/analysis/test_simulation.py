@@ -27,7 +27,8 @@ from toolkit import (
     using_config,
 )
 from toolkit.analysis.predictions import backward, forward, loop_without_collector, loop_without_garbage
-from toolkit.analysis.simulation import Mode, simulate
+from toolkit.analysis.simulation import Mode
+from toolkit.analysis.simulation.engine import simulate
 from toolkit.probes.traced import tracing_arrays
 from toolkit.trials.collecting import collecting
 from toolkit.trials.recorder import UnpredictableError, record
@@ -331,7 +332,8 @@ def test_loops_agree_with_their_formulas(iterations):
 
 
 def test_the_collector_is_simulated_as_the_model_of_loops_has_it():
-    from toolkit.analysis.collection import chain_nodes, loop_with_collector
+    from toolkit.analysis.counting import chain_nodes
+    from toolkit.analysis.gap_model import loop_with_collector
 
     thresholds = (700, 10, 10)
     recorded = record(lambda: loop(400))

@@ -24,7 +24,7 @@ from toolkit import (
     tanh,
     using_config,
 )
-from toolkit.analysis.simulation import simulate
+from toolkit.analysis.simulation.engine import simulate
 from toolkit.probes.traced import tracing_arrays
 from toolkit.trials.collecting import collecting
 from toolkit.trials.recorder import record

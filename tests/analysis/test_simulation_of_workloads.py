@@ -25,7 +25,7 @@ from toolkit import (
     tanh,
     using_config,
 )
-from toolkit.analysis.simulation import simulate
+from toolkit.analysis.simulation.engine import simulate
 from toolkit.nn import Layer
 from toolkit.nn.adam import Adam
 from toolkit.nn.linear import Linear

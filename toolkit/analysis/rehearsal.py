@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from functools import cache
 
+from toolkit.analysis.counting import thresholds_of
 from toolkit.analysis.predictions import Prediction
-from toolkit.analysis.simulation import Mode, Simulated, simulate
+from toolkit.analysis.simulation import Mode, Simulated
+from toolkit.analysis.simulation.engine import simulate
 from toolkit.core.config import Config
 from toolkit.probes import Position
 from toolkit.trials import Level
@@ -24,7 +26,6 @@ __all__ = [
     "mode_of",
     "recorded",
     "rehearsed",
-    "thresholds_of",
 ]
 
 _OFF = policy_of("off")
@@ -273,11 +274,6 @@ def mode_of(
         at_epoch_end=policy.at_epoch_end,
         counted=counted,
     )
-
-
-def thresholds_of(interpreter: Mapping[str, Level]) -> tuple[int, ...]:
-    """Return the thresholds of the collector, of what `Experiment.predict` is told of the interpreter."""
-    return tuple(int(interpreter[f"gc_threshold{generation}"]) for generation in range(3))
 
 
 @contextmanager

@@ -23,10 +23,11 @@ _RUN_IN_TRIALS = (
     "engines/*.py",
     "trials/*.py",
     "analysis/predictions.py",
-    "analysis/collection.py",
-    "analysis/collected.py",
+    "analysis/counting.py",
+    "analysis/gap_model.py",
     "analysis/rehearsal.py",
-    "analysis/simulation.py",
+    "analysis/simulated_loop.py",
+    "analysis/simulation/*.py",
 )
 
 #: Of these what says where and when trials run, and how often again: nothing that a figure passes through knows it.

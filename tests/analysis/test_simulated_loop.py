@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from toolkit import Variable, square
-from toolkit.analysis.collected import collected
-from toolkit.analysis.collection import chain_nodes, loop_under
+from toolkit.analysis.counting import chain_nodes
+from toolkit.analysis.gap_model import loop_under
 from toolkit.analysis.rehearsal import recorded
+from toolkit.analysis.simulated_loop import simulated_under
 from toolkit.planning import load_experiment, plan
 from toolkit.trials.supervisor import supervise
 
@@ -32,7 +33,7 @@ def recording():
 )
 def test_of_the_loop_the_simulation_says_what_the_model_of_it_says(recording, level):
     thresholds = {**DEFAULT, **({"gc_threshold0": int(level[10:])} if level.startswith("threshold=") else {})}
-    simulated = collected(recording, level, 8 * N, thresholds)
+    simulated = simulated_under(level, recording, 8 * N, thresholds)
     model = loop_under(level, chain_nodes(3), ITERATIONS, 8 * N, thresholds, held=True)
     # numpy makes an array of the constant 2 for a moment.
     assert simulated.peak_arrays == pytest.approx(model.peak_arrays, abs=16 / (8 * N))
@@ -44,7 +45,7 @@ def test_of_the_loop_the_simulation_says_what_the_model_of_it_says(recording, le
 
 
 def test_of_a_threshold_that_every_second_iteration_crosses_nothing_is_said(recording):
-    assert collected(recording, "threshold=25", 8 * N, {**DEFAULT, "gc_threshold0": 25}) is None
+    assert simulated_under("threshold=25", recording, 8 * N, {**DEFAULT, "gc_threshold0": 25}) is None
 
 
 def test_where_python_does_not_come_to_collect_lifetimes_decide():
@@ -53,7 +54,7 @@ def test_where_python_does_not_come_to_collect_lifetimes_decide():
             x = Variable(np.ones(N))
             y = square(x)  # noqa: F841
 
-    found = collected(recorded(short, {}), "default", 8 * N, DEFAULT)
+    found = simulated_under("default", recorded(short, {}), 8 * N, DEFAULT)
     assert (found.peak_arrays, found.end_arrays, found.exact) == (6, 6, True)
 
 
@@ -66,8 +67,8 @@ def test_cycles_of_the_workloads_own_are_predicted_where_nothing_collects_them()
 
     recording = recorded(cycles, {})
     for level in ("default", "every=2", "manual"):
-        assert collected(recording, level, 8 * N, DEFAULT) is None
-    found = collected(recording, "off", 8 * N, DEFAULT)
+        assert simulated_under(level, recording, 8 * N, DEFAULT) is None
+    found = simulated_under("off", recording, 8 * N, DEFAULT)
     assert (found.peak_arrays, found.end_arrays) == (10, 10)
 
 

@@ -2,38 +2,45 @@
 
 Where collections come at steps or not at all, lifetimes decide to the byte. Where Python runs the collector,
 single objects decide where each collection falls: the simulation counts those that the engine keeps
-(`analysis.collection`), and its bound is how far the peak moves when collections come earlier or later.
+(`analysis.counting`), and its bound is how far the peak moves when collections come earlier or later.
 """
 
-import random
 from collections.abc import Iterator, Mapping
 
-from toolkit.analysis.collection import call_node, leaf_node
-from toolkit.analysis.predictions import Deviation, Prediction
-from toolkit.analysis.rehearsal import mode_of, thresholds_of
-from toolkit.analysis.simulation import Simulated, simulate
+from toolkit.analysis.counting import (
+    call_node,
+    counted_at_start,
+    deviation,
+    leaf_node,
+    shifted,
+    thresholds_of,
+)
+from toolkit.analysis.predictions import Prediction
+from toolkit.analysis.rehearsal import mode_of
+from toolkit.analysis.simulation import Simulated
+from toolkit.analysis.simulation.engine import simulate
 from toolkit.trials import Level
 from toolkit.trials.collecting import policy_of
 from toolkit.trials.recording import Born, Called, Iterated, Recording
 
-__all__ = ["collected"]
+__all__ = ["simulated_under"]
 
 _STRONG = {"references": "strong"}
 #: By how many numbers of objects collections are shifted, either way.
 _SHIFTS = 6
 
 
-def collected(
-    recording: Recording, gc_level: Level, array_bytes: int, interpreter: Mapping[str, Level]
+def simulated_under(
+    gc_level: Level, recording: Recording, array_bytes: int, interpreter: Mapping[str, Level]
 ) -> Prediction | None:
     """Predict a recorded loop with strong references under a level of `gc`.
 
     Parameters
     ----------
-    recording : Recording
-        Of a workload that takes its iterations from `trial.steps`.
     gc_level : level
         Of the factor.
+    recording : Recording
+        Of a workload that takes its iterations from `trial.steps`.
     array_bytes : int
         The size that peak and end are counted in.
     interpreter : mapping
@@ -56,8 +63,7 @@ def collected(
     once = _counted_once(recording)
     if thresholds[0] < 2 * once:
         return None
-    # The loop itself is an object more: the generator of `trial.steps`.
-    counted = int(interpreter.get("gc_count_at_start", 0)) + 1
+    counted = counted_at_start(interpreter)
 
     def simulated(shift: int = 0, shifts: Iterator[int] | None = None) -> Simulated | None:
         return simulate(recording, mode_of(_STRONG, policy, thresholds, counted=counted + shift), shifts)
@@ -66,10 +72,7 @@ def collected(
     if found is None or found.exact:
         return _exact(found, array_bytes)
     moved = [found]
-    for shift in range(-once, once + 1, max(1, once // _SHIFTS)):
-        # The same numbers each time: a prediction is a function of what it is given.
-        chance = random.Random(shift)
-        each = iter(lambda chance=chance: chance.randint(-once, once), None)  # type: ignore[misc]
+    for shift, each in shifted(once, max(1, once // _SHIFTS)):
         moved += [one for one in (simulated(shift), simulated(shift, each)) if one is not None]
     bound = max(array_bytes, *(abs(one.peak_bytes - found.peak_bytes) for one in moved))
     return Prediction(
@@ -77,12 +80,7 @@ def collected(
         array_bytes=array_bytes,
         basis=f"lifetimes simulated, thresholds {', '.join(map(str, thresholds))}",
         exact=False,
-        exception=Deviation(
-            percent=100 * bound / found.peak_bytes,
-            cause="single objects of the interpreter and the probes decide where in an iteration each collection "
-            f"falls: with collections up to {once} objects, those of one iteration, earlier or later the simulated "
-            f"peak moves by up to {bound / array_bytes:.0f} arrays",
-        ),
+        exception=deviation(found.peak_bytes / array_bytes, bound / array_bytes, once, " the simulated peak"),
     )
 
 

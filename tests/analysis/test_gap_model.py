@@ -9,16 +9,9 @@ import numpy as np
 import pytest
 
 from toolkit import Function, Variable, exp, matmul, square, using_config
-from toolkit.analysis import collection
-from toolkit.analysis.collection import (
-    DRAWN,
-    STEPPED,
-    Node,
-    chain_nodes,
-    loop_collected_every,
-    loop_under,
-    loop_with_collector,
-)
+from toolkit.analysis import gap_model
+from toolkit.analysis.counting import DRAWN, STEPPED, Node, chain_nodes
+from toolkit.analysis.gap_model import loop_collected_every, loop_under, loop_with_collector
 from toolkit.core.backward import _Pass
 from toolkit.core.events import Listener, listening
 from toolkit.planning import load_experiment, plan
@@ -371,7 +364,7 @@ def test_where_no_collection_comes_near_the_bound_is_an_array():
 
 
 def test_a_prediction_is_the_same_each_time():
-    first, second = ((collection._peak_and_bound.cache_clear(), peaks_and_bound())[1] for _ in range(2))
+    first, second = ((gap_model._peak_and_bound.cache_clear(), peaks_and_bound())[1] for _ in range(2))
     assert first == second
 
 
