@@ -8,8 +8,8 @@ from dataclasses import replace
 from toolkit.analysis.predictions import Prediction
 from toolkit.experiment import Experiment
 from toolkit.trials import Level, Outcome, Trial
+from toolkit.trials.conditions import check_conditions
 from toolkit.trials.metric import check_metric
-from toolkit.trials.shapes import check_conditions
 from toolkit.usage import UsageError
 
 __all__ = ["check_predictions", "predicted_peaks", "with_prediction"]

@@ -10,6 +10,13 @@ from typing import Any, TypeAlias, cast
 
 from toolkit.store import Attempt, BadStore, Damage, Plan, Row, Run, Setting
 from toolkit.store.bounds import Names
+from toolkit.store.cells import (
+    check_description,
+    check_levels,
+    check_metrics,
+    check_stored_conditions,
+    check_words,
+)
 from toolkit.store.encoding import (
     Fingerprint,
     Packed,
@@ -19,13 +26,6 @@ from toolkit.store.encoding import (
     without_surrogates,
 )
 from toolkit.store.schema import ATTEMPT_CELLS, RUN_CELLS, TRIAL_CELLS
-from toolkit.store.shapes import (
-    check_description,
-    check_levels,
-    check_metrics,
-    check_stored_conditions,
-    check_words,
-)
 
 __all__ = [
     "path_of",

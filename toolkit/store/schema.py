@@ -1,5 +1,7 @@
 """The tables of a store."""
 
+from toolkit.trials.metric import MOST_METRICS
+
 __all__ = [
     "APPLICATION_ID",
     "ATTEMPT_CELLS",
@@ -93,7 +95,12 @@ TRIAL_CELLS = (
 ATTEMPT_CELLS = ("id", "trial", "run", "status", "exit_code", "message", "started_at", "elapsed_seconds")
 
 #: How many names of each kind the trials of a store may have in all: ten times what large grids need. A report has
-#: a section for each experiment, and a table a column for each level and metric.
-MOST_NAMES = {"experiments": 500, "factors and constants": 1000, "conditions": 2000, "metrics": 2000}
+#: a section for each experiment, and a table a column for each level and metric. No single trial fills a store.
+MOST_NAMES = {
+    "experiments": 500,
+    "factors and constants": 1000,
+    "conditions": 2000,
+    "metrics": 2 * MOST_METRICS,
+}
 #: Of a table with a row a trial and a column for each of its levels and metrics: some 2 GB.
 MOST_CELLS = 100_000_000

@@ -10,6 +10,7 @@ from typing import Any
 
 from toolkit.store import Row, StoreError
 from toolkit.store.bounds import Names
+from toolkit.store.cells import check_description, check_levels, check_metrics, check_stored_conditions
 from toolkit.store.encoding import (
     Packed,
     canonical_json,
@@ -23,7 +24,6 @@ from toolkit.store.migrating import bring_up_to_date
 from toolkit.store.opening import holding, open_for_writing, plain_errors, refuse_foreign, store_path
 from toolkit.store.rows import read_row
 from toolkit.store.schema import ATTEMPT_CELLS, RUN_CELLS, TRIAL_CELLS
-from toolkit.store.shapes import check_description, check_levels, check_metrics, check_stored_conditions
 from toolkit.store.workshop import tidy
 from toolkit.trials import Outcome, Trial
 

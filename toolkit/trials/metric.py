@@ -1,8 +1,11 @@
-"""What a metric can be: what every store can hold, named with its unit at the end."""
+"""What a metric can be: what every store can hold, named with its unit at the end; and how many there can be."""
 
 import math
 
-__all__ = ["check_metric"]
+__all__ = ["MOST_METRICS", "check_metric"]
+
+#: How many a trial may have: each is a column of every table, and a series is for what there is more of.
+MOST_METRICS = 1000
 
 
 def check_metric(name: str, value: object) -> None:

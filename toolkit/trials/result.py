@@ -8,14 +8,12 @@ import struct
 from pathlib import Path
 from typing import Any
 
-from toolkit.trials.metric import check_metric
+from toolkit.trials.metric import MOST_METRICS, check_metric
 
 _MAGIC = b"toolkit result 1"
 _HEADER = struct.Struct(f">{len(_MAGIC)}sQ32s")
 #: Far more than the rooms of all probes can fill.
 _MOST_BYTES = 256 << 20
-#: Each is a column of every table: a series is for what there is more of.
-_MOST_METRICS = 1000
 
 
 class BadResult(ValueError):
@@ -128,11 +126,11 @@ def _check(result: dict[str, Any]) -> None:
         if type(value) is int or type(value) is float:
             check_metric("", value)
     # Here, because the child, which writes results, has no need of it.
-    from toolkit.trials.shapes import check_conditions
+    from toolkit.trials.conditions import check_conditions
 
     check_conditions(result["conditions"])
-    if len(result["metrics"]) > _MOST_METRICS:
-        raise ValueError(f"it has {len(result['metrics'])} metrics, and one may have {_MOST_METRICS}")
+    if len(result["metrics"]) > MOST_METRICS:
+        raise ValueError(f"it has {len(result['metrics'])} metrics, and one may have {MOST_METRICS}")
 
 
 def _check_kind(name: str, value: object, *kinds: type) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TypedDict, get_args
 
 from toolkit.store.encoding import check_values
-from toolkit.trials import MEASURES, Status, shapes
+from toolkit.trials import MEASURES, Status, conditions
 
 __all__ = [
     "Description",
@@ -39,7 +39,7 @@ def check_description(told: Mapping[str, object]) -> None:
     ValueError
         Naming what has another shape.
     """
-    shapes.check_shapes(told, Description)
+    conditions.check_shapes(told, Description)
     for name, value in told.items():
         _check_fact(name, value, _DEEPEST)
 
@@ -81,16 +81,16 @@ def check_words(measure: str, status: str, replicate: int) -> None:
         raise ValueError(f"is replicate {replicate} of the measure {measure!r}, ended as {status!r}")
 
 
-def check_stored_conditions(conditions: Mapping[str, object]) -> None:
+def check_stored_conditions(stored: Mapping[str, object]) -> None:
     """Let pass the conditions of a trial.
 
     Raises
     ------
     ValueError
-        Naming what is no level, or not what `toolkit.trials.shapes.Conditions` says.
+        Naming what is no level, or not what `toolkit.trials.conditions.Conditions` says.
     """
-    check_levels(conditions)
-    shapes.check_conditions(conditions)
+    check_levels(stored)
+    conditions.check_conditions(stored)
 
 
 def _check_fact(name: str, value: object, deepest: int) -> None:

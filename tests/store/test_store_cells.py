@@ -8,10 +8,10 @@ from typing import Any, TypeAlias
 
 import pytest
 
+from toolkit.store.cells import check_description, check_stored_conditions
 from toolkit.store.encoding import canonical_json, digest_of
 from toolkit.store.read import read_store
 from toolkit.store.schema import RUN_CELLS, TRIAL_CELLS
-from toolkit.store.shapes import check_description, check_stored_conditions
 from toolkit.store.verify import verify
 from toolkit.store.write import Writer
 from toolkit.trials import Trial
