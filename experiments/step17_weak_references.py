@@ -27,14 +27,9 @@ def where(cell):
 
 
 def predict(cell, interpreter):
-    from toolkit.analysis.counting import chain_nodes
-    from toolkit.analysis.gap_model import loop_under
-    from toolkit.analysis.predictions import loop_without_garbage
+    from toolkit.analysis.gap_model import loop_of_step17
 
-    array_bytes, iterations = 8 * cell["n"], cell["iterations"]
-    if cell["references"] == "weak":
-        return loop_without_garbage(3, iterations, array_bytes)
-    return loop_under(cell["gc"], chain_nodes(3), iterations, array_bytes, interpreter, held=True)
+    return loop_of_step17(cell, interpreter)
 
 
 def figures(results):

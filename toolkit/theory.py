@@ -10,7 +10,7 @@ from toolkit.experiment import Experiment
 from toolkit.trials import Level, Outcome, Trial
 from toolkit.trials.conditions import check_conditions
 from toolkit.trials.metric import check_metric
-from toolkit.usage import UsageError
+from toolkit.usage import UsageError, reason_of
 
 __all__ = ["check_predictions", "predicted_peaks", "with_prediction"]
 
@@ -37,7 +37,7 @@ def check_predictions(experiments: Mapping[str, Experiment], trials: Iterable[Tr
             _predicted(experiment, trial, interpreter)
         except Exception as problem:
             raise UsageError(
-                f"{experiment.name}: predict fails for {_cell(trial)}: {_reason(problem)}"
+                f"{experiment.name}: predict fails for {_cell(trial)}: {reason_of(problem)}"
             ) from problem
 
 
@@ -70,7 +70,7 @@ def with_prediction(experiment: Experiment, trial: Trial, outcome: Outcome) -> O
     try:
         metrics, conditions = _predicted(experiment, trial, outcome.conditions)
     except Exception as problem:
-        metrics, conditions = {}, {"predict_failed": _reason(problem)}
+        metrics, conditions = {}, {"predict_failed": reason_of(problem)}
     return replace(
         outcome,
         metrics={**outcome.metrics, **metrics},
@@ -121,7 +121,3 @@ def _this_interpreter() -> dict[str, Level]:
 
 def _cell(trial: Trial) -> dict[str, Level]:
     return {**trial.constants, **trial.factors}
-
-
-def _reason(problem: Exception) -> str:
-    return f"{type(problem).__name__}: {problem}".splitlines()[0]

@@ -272,6 +272,7 @@ def test_programs_drawn_at_random_need_what_is_simulated(first):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:overflow encountered")  # How large the numbers are does not count here.
 @pytest.mark.parametrize("first", range(PROGRAMS, PROGRAMS + 2000, 100))
 def test_thousands_more_do(first):
     for seed in range(first, first + 100):

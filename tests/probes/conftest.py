@@ -1,17 +1,39 @@
 """What the tests of the probes share."""
 
+import gc
 from textwrap import dedent
 
 import pytest
 
 from toolkit.planning import load_experiment, plan
-from toolkit.probes import Position
+from toolkit.probes import MOMENTS, Position
 from toolkit.trials.supervisor import supervise
 
 
 @pytest.fixture
 def position():
     return Position()
+
+
+@pytest.fixture
+def watched():
+    """Return a function that runs a workload in this process under a probe, and returns that, read."""
+
+    def run(probe, workload):
+        probe.start()
+        try:
+            held = workload()  # held until the end is read
+        finally:
+            probe.stop()
+        probe.read("end")
+        del held
+        for moment in MOMENTS[1:]:
+            if moment == "collected":
+                gc.collect()
+            probe.read(moment)
+        return probe
+
+    return run
 
 
 @pytest.fixture

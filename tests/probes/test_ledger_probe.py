@@ -42,25 +42,9 @@ def finish(*probes):
 
 
 @pytest.fixture
-def ledger(position):
+def ledger(position, watched):
     """Return a function that runs a workload under a new ledger and returns that."""
-
-    def run(workload):
-        probe = PROBE(position)
-        probe.start()
-        try:
-            held = workload()  # held until the end is read
-        finally:
-            probe.stop()
-        probe.read("end")
-        del held
-        for moment in MOMENTS[1:]:
-            if moment == "collected":
-                gc.collect()
-            probe.read(moment)
-        return probe
-
-    return run
+    return lambda workload: watched(PROBE(position), workload)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from toolkit import Variable, square, using_config
-from toolkit.probes import MOMENTS, Position
+from toolkit.probes import Position
 from toolkit.probes.lines import PROBE, RETURNING
 
 N = 100_000
@@ -33,25 +33,9 @@ def by_line(series):
 
 
 @pytest.fixture
-def lines():
-    """Return a function that runs a workload in this process under a new probe and returns that."""
-
-    def run(workload):
-        probe = PROBE(Position(code=workload.__code__))
-        probe.start()
-        try:
-            held = workload()  # held until the end is read
-        finally:
-            probe.stop()
-        probe.read("end")
-        del held
-        for moment in MOMENTS[1:]:
-            if moment == "collected":
-                gc.collect()
-            probe.read(moment)
-        return probe
-
-    return run
+def lines(watched):
+    """Return a function that runs a workload under a new probe of its lines and returns that."""
+    return lambda workload: watched(PROBE(Position(code=workload.__code__)), workload)
 
 
 def places(probe, workload):

@@ -12,16 +12,33 @@ from functools import cache
 from toolkit.analysis.counting import (
     Counts,
     Node,
+    chain_nodes,
     counted_at_start,
     deviation,
     shifted,
     thresholds_of,
 )
-from toolkit.analysis.predictions import Prediction, formula, loop_without_collector
+from toolkit.analysis.predictions import Prediction, formula, loop_without_collector, loop_without_garbage
 from toolkit.trials import Level
 from toolkit.trials.collecting import policy_of
 
-__all__ = ["loop_collected_every", "loop_under", "loop_with_collector", "moved_bytes"]
+__all__ = ["loop_collected_every", "loop_of_step17", "loop_under", "loop_with_collector", "moved_bytes"]
+
+
+def loop_of_step17(cell: Mapping[str, Level], interpreter: Mapping[str, Level]) -> Prediction | None:
+    """Predict the loop of step 17.5, three squares of a drawn x in each step.
+
+    Parameters
+    ----------
+    cell : mapping of str to level
+        Of `references`, `gc`, `n` and `iterations`.
+    interpreter : mapping
+        As `loop_under` takes it.
+    """
+    array_bytes, iterations = 8 * int(cell["n"]), int(cell["iterations"])
+    if cell["references"] == "weak":
+        return loop_without_garbage(3, iterations, array_bytes)
+    return loop_under(cell["gc"], chain_nodes(3), iterations, array_bytes, interpreter, held=True)
 
 
 def loop_under(
