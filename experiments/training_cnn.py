@@ -11,11 +11,10 @@ images that the first convolution makes of a batch.
 from functools import partial
 
 from toolkit import Experiment, Variable, checkpoint, cross_entropy, max_pool2d, relu
-from toolkit.core.checksum import checksum
 from toolkit.nn import Layer
 from toolkit.nn.adam import Adam
 from toolkit.nn.convolution import Convolution
-from toolkit.nn.digits import PACKAGE, TESTED, batches, digits, wrong_of
+from toolkit.nn.digits import PACKAGE, TESTED, batches, digits, learned
 from toolkit.nn.linear import Linear
 
 #: How many images the convolutions make of one.
@@ -57,12 +56,7 @@ def workload(trial, *, checkpoints, steps, batch):
         optimiser.cleargrads()
         loss.backward()
         optimiser.step()
-    trial.record(
-        wrong_count=wrong_of(network, images[-TESTED:], classes[-TESTED:]),
-        loss_value=float(loss.data),
-        gradients_checksum=checksum(parameter.grad for parameter in network.parameters()),
-        weights_checksum=checksum(parameter.data for parameter in network.parameters()),
-    )
+    trial.record(**learned(network, loss, images, classes))
     return list(network.parameters())
 
 

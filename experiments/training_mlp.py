@@ -17,10 +17,9 @@ which here comes after every tenth step. S is the output of a layer.
 from itertools import pairwise, product
 
 from toolkit import Experiment, Variable, cross_entropy, relu, using_config
-from toolkit.core.checksum import checksum
 from toolkit.nn import Layer
 from toolkit.nn.adam import Adam
-from toolkit.nn.digits import PACKAGE, TESTED, batches, digits, wrong_of
+from toolkit.nn.digits import PACKAGE, TESTED, batches, digits, learned
 from toolkit.nn.linear import Linear
 
 HIDDEN_LAYERS = 6
@@ -75,12 +74,7 @@ def train(trial, steps, batch, width):
         optimiser.cleargrads()
         loss.backward()
         optimiser.step()
-    trial.record(
-        wrong_count=wrong_of(network, images[-TESTED:], classes[-TESTED:]),
-        loss_value=float(loss.data),
-        gradients_checksum=checksum(parameter.grad for parameter in network.parameters()),
-        weights_checksum=checksum(parameter.data for parameter in network.parameters()),
-    )
+    trial.record(**learned(network, loss, images, classes))
     return network
 
 

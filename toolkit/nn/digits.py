@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from toolkit.core.checksum import checksum
 from toolkit.core.config import no_grad
 from toolkit.core.variable import Variable
 from toolkit.nn import Layer
 
-__all__ = ["PACKAGE", "TESTED", "TRAINED", "batches", "digits", "wrong_of"]
+__all__ = ["PACKAGE", "TESTED", "TRAINED", "batches", "digits", "learned", "wrong_of"]
 
 #: What brings them.
 PACKAGE = "scikit-learn"
@@ -67,6 +68,34 @@ def batches(rng: np.random.Generator, batch: int, steps: Iterable[int]) -> Itera
     """
     order = rng.permutation(TRAINED)
     return (order[np.arange(step * batch, (step + 1) * batch) % TRAINED] for step in steps)
+
+
+def learned(
+    network: Layer, loss: Variable, images: npt.NDArray[np.float64], classes: npt.NDArray[np.int64]
+) -> dict[str, int | float]:
+    """Return what training came to, as metrics.
+
+    Parameters
+    ----------
+    network : Layer
+        As `wrong_of` takes it.
+    loss : Variable
+        The last one.
+    images, classes : numpy.ndarray
+        All of them, TRAINED + TESTED; the last are told.
+
+    Returns
+    -------
+    dict of str to int or float
+        How many of those that were not in training are told wrongly, the loss, and checksums of the gradients and
+        the weights, which are equal where those are to the last bit.
+    """
+    return {
+        "wrong_count": wrong_of(network, images[-TESTED:], classes[-TESTED:]),
+        "loss_value": float(loss.data),
+        "gradients_checksum": checksum(parameter.grad for parameter in network.parameters()),
+        "weights_checksum": checksum(parameter.data for parameter in network.parameters()),
+    }
 
 
 def wrong_of(network: Layer, images: npt.NDArray[np.float64], classes: npt.NDArray[np.int64]) -> int:
