@@ -301,7 +301,7 @@ def test_the_end_is_no_number_where_counts_of_objects_decide_it(tmp_path):
         from toolkit import Experiment, Variable, exp
 
         def workload(trial):
-            for _ in trial.steps(300):
+            for _ in trial.steps(1000):
                 exp(Variable(trial.rng.standard_normal(100)))
 
         EXPERIMENT = Experiment(workload, factors={})

@@ -82,6 +82,7 @@ def most_counted(call):
             return more
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="from 3.12 on none falls within an allocation")
 def test_what_passes_while_an_array_is_drawn_is_counted(counting):
     rng = np.random.default_rng(0)
     kept = [Variable(ARRAY) for _ in range(20)]
