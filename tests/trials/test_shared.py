@@ -6,7 +6,10 @@ import sys
 
 import pytest
 
+from toolkit.trials import watching
+from toolkit.trials.descendants import Descendants
 from toolkit.trials.shared import unmapped_bytes
+from toolkit.trials.watching import _memory_of
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="shared memory is read from /proc")
 
@@ -53,6 +56,23 @@ def test_a_file_counts_its_pages_once_and_what_of_it_is_mapped_is_resident(held)
             assert unmapped_bytes([here]) == 0
     finally:
         os.close(second)
+
+
+def test_what_leaves_its_mapping_while_it_is_weighed_is_not_weighed_twice(held, monkeypatch):
+    """As all does when a process ends."""
+    os.ftruncate(held, 64 * MIB)
+    with mmap.mmap(held, 64 * MIB) as mapped, _memory_of(os.getpid(), Descendants()) as memory:
+        mapped[:] = bytes(64 * MIB)
+
+        def unmapped(process_ids):
+            mapped.close()
+            return unmapped_bytes(process_ids)
+
+        before = memory()
+        monkeypatch.setattr(watching, "unmapped_bytes", unmapped)
+        assert abs(memory() - before) < 32 * MIB
+        monkeypatch.undo()
+        assert abs(memory() - before) < 32 * MIB
 
 
 def test_what_is_mapped_is_not_weighed_twice(run):

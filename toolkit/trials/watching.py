@@ -134,8 +134,13 @@ def _memory_of(process_id: int, descendants: Descendants) -> Iterator[Callable[[
 
 
 def _memory(process_id: int, statm: int, descendants: list[int]) -> int:
-    resident = _resident(statm) + sum(map(_resident_of, descendants))
-    return resident + unmapped_bytes([process_id, *descendants]) if resident else 0
+    def resident() -> int:
+        return _resident(statm) + sum(map(_resident_of, descendants))
+
+    before = resident()
+    unmapped = unmapped_bytes([process_id, *descendants]) if before else 0
+    # What left a mapping between the two looks, as all does when a process ends, stands in both.
+    return min(before, resident()) + unmapped if unmapped else before
 
 
 def _resident(statm: int) -> int:
