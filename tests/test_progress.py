@@ -150,13 +150,13 @@ def on_a_terminal(tmp_path):
         os.close(terminal)
         seen = b""
         try:
-            while select.select([drawn], [], [], 60)[0]:
+            while select.select([drawn], [], [], 300)[0]:
                 seen += os.read(drawn, 65536)
         except OSError:
             pass  # This is how a terminal says that nobody writes to it any more.
         finally:
             os.close(drawn)
-        out, _ = process.communicate(timeout=60)
+        out, _ = process.communicate(timeout=300)
         return process.returncode, out, seen.decode()
 
     return run

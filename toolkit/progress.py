@@ -54,7 +54,8 @@ def _bar(console: Console) -> Iterator[Tell]:
             if trial is None or outcome is None:
                 progress.console.print(escape(_opening(summary)))
                 return
-            progress.update(task, description=escape(describe(trial)))
+            # At once: by itself it is drawn some times a second, and the next trial may be over before that.
+            progress.update(task, description=escape(describe(trial)), refresh=True)
             if outcome.status != "ok":
                 progress.console.print(escape(_failure(summary, trial, outcome)))
 
