@@ -1,19 +1,26 @@
 """Seals every test: what it changes for the whole process, it puts back, or it fails and the rest is safe."""
 
 import gc
+import signal
 import subprocess
 import sys
 import tracemalloc
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from toolkit.core import config, events
 from toolkit.core.variable import Variable
 from toolkit.trials import turns
 
-# The same examples everywhere, and no deadline: a busy machine fails no test.
-settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=50)
+# The same examples everywhere, and however long they take: a busy machine fails no test.
+settings.register_profile(
+    "repeatable",
+    derandomize=True,
+    deadline=None,
+    max_examples=50,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("repeatable")
 
 
@@ -80,6 +87,19 @@ def own_turns(tmp_path_factory):
         patch.setattr(turns, "_PLACE", place)
         patch.setenv("TOOLKIT_TURNS", str(place))
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def ended_when_asked():
+    """Let signals reach what is started here: shells start what runs in the background deaf to some."""
+    numbers = (signal.SIGINT, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number in numbers:
+        if before[number] == signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
+    yield
+    for number in numbers:
+        signal.signal(number, before[number])
 
 
 @pytest.fixture
