@@ -59,6 +59,8 @@ GROWING = """
 def workload(trial, *, i):
     note(i)
     held = [np.ones(1 << 20) for _ in range(50)]
+    if (FOLDER / "hold").exists():
+        time.sleep(600)
 
 EXPERIMENT = Experiment(workload, factors={"i": [0]}, measures=["timed"], replicates={"timed": 1})
 """
@@ -66,7 +68,10 @@ EXPERIMENT = Experiment(workload, factors={"i": [0]}, measures=["timed"], replic
 
 def test_the_limit_of_the_command_ends_a_trial_and_another_limit_makes_no_other_trial(bench):
     script = bench.write(GROWING)
+    # Until somebody has looked at it.
+    (bench.folder / "hold").touch()
     ended = bench.run("run", script, "--memory-limit", "300MiB")
+    (bench.folder / "hold").unlink()
     assert ended.returncode == 3
     assert "mem-limit (exit code -9) ended with " in ended.err
     again = bench.run("run", script, "--retry-failed", "--memory-limit", "1GiB")
@@ -102,7 +107,7 @@ from toolkit.trials import Trial
 from toolkit.trials.supervisor import supervise
 
 trial = Trial(experiment="faulty", script=sys.argv[2], factors={"i": 0}, constants={}, measure="timed", replicate=0,
-              seed=0, deadline_seconds=60.0, code_digest="", memory_limit_bytes=1 << 40)
+              seed=0, deadline_seconds=600.0, code_digest="", memory_limit_bytes=1 << 40)
 outcome = supervise(trial)
 print(outcome.status, outcome.exit_code, outcome.message, sep="\\n")
 """

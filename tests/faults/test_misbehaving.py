@@ -35,7 +35,9 @@ FAULTS = {
         "held = np.empty(5 << 30, np.int8)", "mem-error", 1, "MemoryError: Unable to allocate 5.00 GiB"
     ),
     "grows": Fault(
-        "held = []\nwhile True:\n    held.append(np.ones(4 << 20, np.int8)); time.sleep(0.001)",
+        # No farther than the backstop, which a look that comes late would meet.
+        "held = []\nwhile len(held) < 200:\n    held.append(np.ones(4 << 20, np.int8)); time.sleep(0.001)\n"
+        "time.sleep(600)",
         "mem-limit",
         KILLED,
         "resident, above its limit of 600.0 MiB",
@@ -111,6 +113,9 @@ FAULTS = {
     ),
 }
 
+#: What fails is to have been looked at before, also by a watch that has no processor for a while.
+BEFORE = {True: "seen()\n", False: ""}
+
 SCRIPT = """
 def workload(trial, *, fault):
 {branches}
@@ -131,7 +136,7 @@ def done(shared_bench):
             if level.startswith("hangs") == (name == "hanging")
         }
         branches = "".join(
-            f"    if fault == {level!r}:\n{indent(fault.body, '        ')}\n"
+            f"    if fault == {level!r}:\n{indent(BEFORE[fault.status != 'ok'] + fault.body, '        ')}\n"
             for level, fault in faults.items()
         )
         body = SCRIPT.format(branches=branches, levels=list(faults), deadline=deadline_seconds)
@@ -171,7 +176,7 @@ def test_rows_1_to_13_what_fails_stops_nothing_else_and_makes_3(done):
 
 
 def test_rows_1_to_13_no_process_and_no_file_is_left(done):
-    assert done.processes() == []
+    assert done.nothing_runs()
     assert list(done.temporary.iterdir()) == []
 
 
@@ -220,14 +225,14 @@ def test_row_6_what_was_killed_three_times_is_tried_again_when_it_is_asked_for(d
 
 @pytest.mark.parametrize("name", ["hangs", "hangs and talks", "hangs and is deaf"])
 def test_rows_7_to_9_nothing_moves_the_deadline(done, name):
-    # Not before it; how soon after it depends on the machine.
-    assert DEADLINE_SECONDS <= done.rows[name].elapsed_seconds < 60
+    # Not before it; how soon after it depends on the machine, and without one it would be 600 s.
+    assert DEADLINE_SECONDS <= done.rows[name].elapsed_seconds < 500
 
 
 def test_row_10_no_verdict_waits_for_a_grandchild(done):
     for name in FAULTS:
         if name.startswith("leaves a"):
-            assert done.rows[name].elapsed_seconds < 60
+            assert done.rows[name].elapsed_seconds < 500
 
 
 def test_row_11_no_output_reaches_the_disk(done):
