@@ -30,6 +30,16 @@ def sleep_in_a_grandchild():
     return subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(600)", FOLDER])
 
 
+def seen():
+    # Who watches a trial notes what it has started: once that is there, the trial was looked at.
+    folder = Path(sys.orig_argv[-1].split("main(")[1].split(", ")[1].strip(")'")).parent
+    sleeper = sleep_in_a_grandchild()
+    while not (folder / "descendants").exists():
+        time.sleep(0.001)
+    sleeper.kill()
+    sleeper.wait()
+
+
 """
 NOT_FOR_WORKLOADS = {
     "gc",
@@ -53,7 +63,7 @@ def leaving_nothing(folder):
         yield
     assert list(temporary.iterdir()) == []
     # What was killed may take a moment to go.
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 300
     while left := processes_of(folder):
         assert time.monotonic() < deadline, [process.cmdline() for process in left]
         time.sleep(0.02)
@@ -73,7 +83,9 @@ def trials_in(folder):
     """Return a function that makes a trial of a workload, of which it is given the body."""
     made = []
 
-    def make(body, measure="timed", *, deadline_seconds=30.0, factors=None, constants=None, seed=0, **limits):
+    def make(
+        body, measure="timed", *, deadline_seconds=300.0, factors=None, constants=None, seed=0, **limits
+    ):
         levels = {**(factors or {}), **(constants or {})}
         keywords = [name for name in levels if name not in NOT_FOR_WORKLOADS]
         signature = ", ".join(["trial", *(["*", *keywords] if keywords else [])])
@@ -132,10 +144,10 @@ def side_by_side(tmp_path_factory):
 
 @pytest.fixture
 def eventually():
-    """Return a function that waits until a condition holds."""
+    """Return a function that waits until a condition holds, on a machine of any speed."""
 
-    def wait_for(condition, seconds=20):
-        deadline = time.monotonic() + seconds
+    def wait_for(condition):
+        deadline = time.monotonic() + 300
         while not condition():
             assert time.monotonic() < deadline, "it never came to be"
             time.sleep(0.02)

@@ -40,22 +40,28 @@ def test_what_hides_is_weighed_with_its_trial(run):
 
 def test_what_others_start_outlives_the_trials_of_their_time(run, eventually, tmp_path):
     """Be it what is older than the command and starts more in the background, or is of a thread that has ended."""
-    told = tmp_path / "told"
-    script = f"(sleep 0.3; sleep 600 & echo $! > {told}) & exec sleep 600"
+    told, began = tmp_path / "told", tmp_path / "began"
+    # It starts the other while a trial runs, and says so when it has.
+    script = (
+        f"(until [ -e {began} ]; do sleep 0.02; done; sleep 600 & echo $! >{told}.new; mv {told}.new {told})"
+        " & exec sleep 600"
+    )
+    body = "(Path(FOLDER) / 'began').touch()\nwhile not (Path(FOLDER) / 'told').exists(): time.sleep(0.01)"
     threads_own = []
     thread = Thread(target=lambda: threads_own.append(subprocess.Popen(["sleep", "600"])))
     with subprocess.Popen(["sh", "-c", script]) as launcher:
         thread.start()
         thread.join()
         try:
-            assert run("time.sleep(1)").status == "ok"
-            eventually(lambda: told.exists() and told.read_text())
+            assert run(body).status == "ok"
             service = psutil.Process(int(told.read_text()))
             assert run("pass").status == "ok"
-            assert service.is_running() and service.status() == psutil.STATUS_SLEEPING
+            # It has only just been started where it is not asleep yet.
+            eventually(lambda: service.status() == psutil.STATUS_SLEEPING)
             assert launcher.poll() is threads_own[0].poll() is None
-            service.kill()
         finally:
+            if told.exists():
+                psutil.Process(int(told.read_text())).kill()
             launcher.kill()
             threads_own[0].kill()
             # Its owner is told how it ended.

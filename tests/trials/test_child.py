@@ -201,6 +201,13 @@ def test_the_same_trial_gives_the_same_bytes(side_by_side):
     assert len(peaks) == 1
 
 
+def has_ended(process):
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
 DYING = """
 import os, sys, threading, time
 from toolkit.planning import load_experiment, plan
@@ -226,11 +233,12 @@ def test_no_trial_outlives_a_supervisor_that_is_killed(make_trial, tmp_path, eve
     try:
         # The traced trial runs the workload in a copy of itself first.
         eventually(lambda: len(list(tmp_path.glob("*.pid"))) == 3)
-        processes = [psutil.Process(int(path.stem)) for path in tmp_path.glob("*.pid")]
+        processes = psutil.Process(supervisor.pid).children(recursive=True)
+        assert {int(path.stem) for path in tmp_path.glob("*.pid")} < {one.pid for one in processes}
     finally:
         supervisor.send_signal(signal.SIGKILL)
         supervisor.wait()
-    eventually(lambda: all(not one.is_running() or one.status() == psutil.STATUS_ZOMBIE for one in processes))
+    eventually(lambda: all(has_ended(one) for one in processes))
     for folder in (tmp_path / "temporary").glob("toolkit-trial-*"):
         for file in folder.iterdir():
             file.unlink()

@@ -1,6 +1,5 @@
 """Descendants are ended however they hide, once they were seen; and nobody else is."""
 
-import os
 import subprocess
 import sys
 
@@ -29,7 +28,7 @@ def orphan():
         [sys.executable, "-S", "-c", PARENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as parent:
         left = psutil.Process(int(parent.stdout.readline()))
-        assert left.pid in list(seen.look(os.getpid()))
+        assert list(seen.look(parent.pid)) == [left.pid]
     yield seen, left
     if left.is_running():
         left.kill()

@@ -20,7 +20,7 @@ class Ending:
     exit_code: int
     said: str = ""
     measure: str = "timed"
-    deadline_seconds: float = 30.0
+    deadline_seconds: float = 300.0
 
 
 CUT = """
@@ -90,7 +90,12 @@ ENDINGS = {
 def outcomes(side_by_side):
     return side_by_side(
         {
-            name: {"body": one.body, "measure": one.measure, "deadline_seconds": one.deadline_seconds}
+            name: {
+                # What fails is to have been looked at before, also by a watch that has no processor for a while.
+                "body": one.body if one.status == "ok" else f"seen()\n{one.body.strip()}",
+                "measure": one.measure,
+                "deadline_seconds": one.deadline_seconds,
+            }
             for name, one in ENDINGS.items()
         }
     )
@@ -103,7 +108,7 @@ def test_each_ending_is_told_for_what_it_is(outcomes, name):
     assert expected.said in outcome.message
     assert len(outcome.message) < 4096 + 100
     # A grandchild that keeps the output open sleeps for 600 s.
-    assert outcome.elapsed_seconds < 60
+    assert outcome.elapsed_seconds < 500
 
 
 @pytest.mark.parametrize("name", [name for name, ending in ENDINGS.items() if ending.status != "ok"])
@@ -149,7 +154,8 @@ def test_the_descriptors_of_the_supervisor_are_closed(run):
     run("pass", "resident")
     before = len(os.listdir("/proc/self/fd"))
     run("pass", "resident")
-    assert len(os.listdir("/proc/self/fd")) == before
+    # What an earlier test left to the collector may be closed meanwhile.
+    assert len(os.listdir("/proc/self/fd")) <= before
 
 
 @pytest.mark.parametrize("missing", ["no such call", "gone already"])

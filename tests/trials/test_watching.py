@@ -144,13 +144,18 @@ return y
 
 @pytest.mark.skipif(sys.platform != "linux", reason="pages are exact on Linux")
 @pytest.mark.parametrize("measure", ["resident", "traced"])
-def test_watching_does_not_change_a_byte_of_what_is_measured(make_trial, monkeypatch, measure):
-    trial, looks = make_trial(BODY, measure), []
+def test_watching_does_not_change_a_byte_of_what_is_measured(make_trial, monkeypatch, tmp_path, measure):
+    trial, looks, looked = make_trial(BODY, measure), [], tmp_path / "looked"
+    # It does not begin before it was looked at many times.
+    with open(trial.script, "a") as script:
+        script.write("\nwhile not os.path.exists(FOLDER + '/looked'): time.sleep(0.01)\n")
     add = Samples.add
 
     def counted(*arguments):
         looks.append(1)
         add(*arguments)
+        if len(looks) > 10:
+            looked.touch()
 
     monkeypatch.setattr(Samples, "add", counted)
     watched_often = supervise(trial)

@@ -135,7 +135,7 @@ def test_the_end_of_a_run_ends_its_trial_and_lets_no_more_begin(script, eventual
     end_run("another run")
     assert at_work.is_alive()
     end_run("an ended run")
-    at_work.join(20)
+    at_work.join(300)
     assert [one.status for one in outcomes] == ["killed"]
     with pytest.raises(Refused, match="the run has ended"):
         unpack_answer(answer(pack_order("an ended run", long, None), lambda: None))
