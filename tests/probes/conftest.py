@@ -1,12 +1,13 @@
 """What the tests of the probes share."""
 
 import gc
+import io
 from textwrap import dedent
 
 import pytest
 
 from toolkit.planning import load_experiment, plan
-from toolkit.probes import MOMENTS, Position
+from toolkit.probes import MOMENTS, Position, sampled
 from toolkit.trials.supervisor import supervise
 
 
@@ -34,6 +35,28 @@ def watched():
         return probe
 
     return run
+
+
+@pytest.fixture
+def until_polled(tmp_path, monkeypatch):
+    """Return the lines of a workload that goes on when memory_profiler has polled it from then on."""
+    polls = tmp_path / "polls"
+    polls.touch()
+
+    class Told(io.StringIO):
+        def write(self, line):
+            count = super().write(line)
+            with polls.open("a") as told:
+                told.write(".")
+            return count
+
+    monkeypatch.setattr(sampled.io, "StringIO", Told)
+    # The first to be told of may have been read before.
+    return (
+        f"import os; polls = {str(polls)!r}\n"
+        "enough = os.stat(polls).st_size + 2\n"
+        "while os.stat(polls).st_size < enough: time.sleep(0.01)"
+    )
 
 
 @pytest.fixture

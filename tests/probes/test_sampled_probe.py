@@ -78,8 +78,8 @@ def test_it_stands_a_process_that_ends_between_two_polls(start, reaped):
     assert watcher.metrics(0.0, 1.0, 0) == {"sampled_polls_count": 0}
 
 
-def test_it_adds_its_polls_to_the_resident_trial(measured):
-    outcome = measured("import time\nheld = np.ones(4 << 20)\ntime.sleep(0.5)\nreturn held", "resident")
+def test_it_adds_its_polls_to_the_resident_trial(measured, until_polled):
+    outcome = measured(f"held = np.ones(4 << 20)\n{until_polled}\nreturn held", "resident")
     assert outcome.metrics["sampled_polls_count"] >= 1
     # psutil reads what the kernel reads; memory_profiler writes four decimals of a MiB.
     assert abs(outcome.metrics["sampled_peak_rss_bytes"] - outcome.metrics["peak_rss_bytes"]) < MIB
