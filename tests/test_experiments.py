@@ -38,7 +38,7 @@ def command(*words, cwd):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=3000,
         check=False,
     )
 

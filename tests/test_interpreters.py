@@ -124,7 +124,7 @@ def test_ctrl_c_ends_it_with_130_and_no_traceback(nowhere):
     try:
         wait_for_a_child(running.pid)
         os.killpg(running.pid, signal.SIGINT)
-        _, told = running.communicate(timeout=60)
+        _, told = running.communicate(timeout=300)
     finally:
         if running.poll() is None:
             os.killpg(running.pid, signal.SIGKILL)

@@ -19,7 +19,9 @@ def blocks(language):
 
 def toolkit(folder, *words):
     command = [sys.executable, "-m", "toolkit", *words]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, timeout=300).stdout
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, check=True, timeout=1200
+    ).stdout
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere resident figures are estimates")
@@ -51,7 +53,7 @@ def python(code, folder):
     """Run a program as a file of its own, as a reader would, and return what it prints."""
     (folder / "program.py").write_text(code, encoding="utf-8")
     command = [sys.executable, "program.py"]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, timeout=60).stdout
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, timeout=600).stdout
 
 
 def test_the_core_prints_what_the_comment_says(tmp_path):

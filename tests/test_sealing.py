@@ -24,7 +24,7 @@ def test_a_leak_fails_its_test_and_no_other(tmp_path):
 
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path)]
     child = subprocess.run(
-        [*command, str(tmp_path)], cwd=Path(__file__).parents[1], capture_output=True, text=True, timeout=60
+        [*command, str(tmp_path)], cwd=Path(__file__).parents[1], capture_output=True, text=True, timeout=600
     )
 
     assert f"{2 * len(LEAKS)} passed, {len(LEAKS)} errors" in child.stdout

@@ -132,7 +132,7 @@ def test_a_name_needs_a_value():
 
 
 def test_threads_do_not_see_each_other():
-    both_inside = threading.Barrier(2, timeout=10)
+    both_inside = threading.Barrier(2, timeout=300)
     seen = {}
 
     def work(toggle, level):

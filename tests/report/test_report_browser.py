@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -30,18 +31,37 @@ ARGUMENTS = [
 ]
 
 
+PATIENCE_MILLISECONDS = 300_000
+
+
 @pytest.fixture(scope="module")
 def browser():
     if BROWSER is None:
         pytest.skip("no Chromium is installed")
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=BROWSER, args=ARGUMENTS)
+        browser = driver.chromium.launch(
+            executable_path=BROWSER, args=ARGUMENTS, timeout=PATIENCE_MILLISECONDS
+        )
         yield browser
         browser.close()
 
 
+@pytest.fixture
+def new_page(browser):
+    """Return a function that opens a page, which waits as long as a busy machine may need."""
+    with ExitStack() as opened:
+
+        def open_one(**how):
+            page = browser.new_page(**how)
+            opened.callback(page.close)
+            page.set_default_timeout(PATIENCE_MILLISECONDS)
+            return page
+
+        yield open_one
+
+
 @pytest.mark.parametrize("width", [1280, 390])
-def test_a_wide_listing_scrolls_in_a_box_of_its_own(browser, tmp_path: Path, width: int) -> None:
+def test_a_wide_listing_scrolls_in_a_box_of_its_own(new_page, tmp_path: Path, width: int) -> None:
     line = "        y = square(x)" + 80 * " + x"
     listing = Table(
         stem="listing",
@@ -55,7 +75,7 @@ def test_a_wide_listing_scrolls_in_a_box_of_its_own(browser, tmp_path: Path, wid
     )
     section = Section(anchor="one", experiment="one", title="One", tables=(listing,))
     (tmp_path / "index.html").write_bytes(render(Document(title="T", sections=(section,)))["index.html"])
-    page = browser.new_page(viewport={"width": width, "height": 800})
+    page = new_page(viewport={"width": width, "height": 800})
     page.goto(f"file://{tmp_path / 'index.html'}")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     box = page.locator(".scroll").first
@@ -64,15 +84,14 @@ def test_a_wide_listing_scrolls_in_a_box_of_its_own(browser, tmp_path: Path, wid
     # However long, a line of a program stays one line.
     heights = box.locator("tbody tr").evaluate_all("rows => rows.map(one => one.offsetHeight)")
     assert max(heights) - min(heights) <= 1
-    page.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844)])
 def test_the_page_is_whole_at_every_width(
-    browser, report: Path, width: int, height: int, scheme: str
+    new_page, report: Path, width: int, height: int, scheme: str
 ) -> None:
-    page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
+    page = new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
     said, asked = [], []
     page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))
@@ -102,7 +121,6 @@ def test_the_page_is_whole_at_every_width(
               .filter(one => one.scrollWidth > one.clientWidth + 1).map(one => one.textContent)"""
     )
     assert cut == []
-    page.close()
 
 
 HOSTILE = [
@@ -151,7 +169,7 @@ def hostile_report(folder: Path, make_store) -> Path:
     return report
 
 
-def test_hostile_labels_run_nothing_in_a_browser(browser, tmp_path: Path, make_store) -> None:
+def test_hostile_labels_run_nothing_in_a_browser(new_page, tmp_path: Path, make_store) -> None:
     report = hostile_report(tmp_path / "results", make_store)
     names = [path.name for path in report.rglob("*")]
     assert all(len(name.encode()) <= 255 for name in names)
@@ -159,7 +177,7 @@ def test_hostile_labels_run_nothing_in_a_browser(browser, tmp_path: Path, make_s
     shown = ["index.html", "unguarded.html", "markdown.html"]
     shown += [str(path.relative_to(report)) for path in sorted(report.glob("figures/*.svg"))[:4]]
     happened: list[str] = []
-    page = browser.new_page()
+    page = new_page()
     page.on("dialog", lambda dialog: (happened.append(dialog.message), dialog.dismiss()))
     page.on("pageerror", lambda error: happened.append(str(error)))
     page.on("request", lambda asked: happened.append(asked.url) if asked.url.startswith("http") else None)
@@ -173,12 +191,11 @@ def test_hostile_labels_run_nothing_in_a_browser(browser, tmp_path: Path, make_s
                     each => each.name.startsWith('on') || /^\\s*javascript:/i.test(each.value))).length"""
         )
         assert active == 0 and happened == [], name
-    page.close()
 
 
-def test_tables_of_hostile_labels_keep_their_columns(browser, tmp_path: Path, make_store) -> None:
+def test_tables_of_hostile_labels_keep_their_columns(new_page, tmp_path: Path, make_store) -> None:
     report = hostile_report(tmp_path / "results", make_store)
-    page = browser.new_page()
+    page = new_page()
     for name in ("index.html", "markdown.html"):
         page.goto(f"file://{os.path.abspath(report / name)}")
         ragged = page.evaluate(
@@ -186,7 +203,6 @@ def test_tables_of_hostile_labels_keep_their_columns(browser, tmp_path: Path, ma
                 new Set([...table.rows].map(row => row.cells.length)).size != 1).length"""
         )
         assert page.locator("table").count() >= len(HOSTILE) and ragged == 0, name
-    page.close()
 
 
 PLACES = """note => {
@@ -201,14 +217,13 @@ PLACES = """note => {
 }"""
 
 
-def test_what_is_written_from_right_to_left_does_not_reorder_its_neighbours(browser, tmp_path: Path) -> None:
+def test_what_is_written_from_right_to_left_does_not_reorder_its_neighbours(new_page, tmp_path: Path) -> None:
     made = html.render(Document(title="t", notes=("x=\u05e9\u05dc\u05dd: 5 to 7",)))["index.html"].decode()
-    page, lefts = browser.new_page(), []
+    page, lefts = new_page(), []
     for content in (made, made.replace("<bdi>", "").replace("</bdi>", "")):
         (tmp_path / "page.html").write_text(content, "utf-8")
         page.goto(f"file://{tmp_path}/page.html")
         lefts.append(page.locator("p.note").evaluate(PLACES))
-    page.close()
     isolated, mixed = lefts
     assert isolated["x"] < isolated["\u05dd"] < isolated["\u05e9"] < isolated["5"] < isolated["7"]
     # Without isolation the number stands on the other side of the word.

@@ -573,7 +573,7 @@ def test_the_heap_is_as_large_when_asked_again_after_asyncio_has_run(python):
         pytest.skip(obstacle)
     start = f"import sys; sys.path.insert(0, {str(Path(toolkit.__file__).parents[1])!r})\n"
     command = [interpreter({"python": python}), "-c", start + AFTER_WAITING]
-    answer = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert answer.returncode == 0, answer.stderr[-2000:]
     first, second, third = map(int, answer.stdout.split())
     assert second == third

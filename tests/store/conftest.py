@@ -117,7 +117,7 @@ def in_namespace(start: Start, own_mounts: list[str]) -> Callable[[str, Path], s
 
     def run(script: str, results: Path) -> str:
         process = start(script, results, before=own_mounts)
-        printed, complaint = process.communicate(timeout=30)
+        printed, complaint = process.communicate(timeout=300)
         assert process.returncode == 0, complaint
         return printed
 

@@ -42,7 +42,7 @@ SETTINGS: dict[str, Any] = {
 
 
 @contextmanager
-def soon(seconds: int = 20) -> Iterator[None]:
+def soon(seconds: int = 300) -> Iterator[None]:
     """End what hangs; a busy machine needs a small part of this."""
 
     def give_up(*_: object) -> None:
@@ -356,7 +356,7 @@ def test_whatever_a_run_or_a_trial_tells_is_shown_or_left_out(
         with closing(sqlite3.connect(told / "results.db", isolation_level=None)) as connection:
             for place, change in changes:
                 retell(connection, place, *change)
-        with soon(60):
+        with soon():
             look(told)
 
     retold()

@@ -3,7 +3,6 @@
 import json
 import random
 import sqlite3
-import time
 import tracemalloc
 import zlib
 from collections.abc import Callable
@@ -565,11 +564,9 @@ def test_a_series_that_unpacks_to_more_than_it_claims_takes_no_memory(
     rewrite(filled, "UPDATE series SET data = ?, count = ? WHERE trial = ?", bomb, count, key)
     forge(filled, "seed", 7)
     assert len(load(filled)) == 6
-    began = time.monotonic()
     tracemalloc.start()
     with pytest.raises(BadStore, match="series"):
         series(filled, key)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert time.monotonic() - began < 2
     assert peak < 2**22
