@@ -1,6 +1,7 @@
 """The watch: what it counts, what it keeps, and that a trial does not notice it."""
 
 import itertools
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -145,23 +146,25 @@ return y
 @pytest.mark.skipif(sys.platform != "linux", reason="pages are exact on Linux")
 @pytest.mark.parametrize("measure", ["resident", "traced"])
 def test_watching_does_not_change_a_byte_of_what_is_measured(make_trial, monkeypatch, tmp_path, measure):
-    trial, looks, looked = make_trial(BODY, measure), [], tmp_path / "looked"
-    # It does not begin before it was looked at many times.
+    trial, looks, gate = make_trial(BODY, measure), [], tmp_path / "gate"
+    # It does not begin before it was looked at many times, and does the same, to the call, where it need not wait.
+    os.mkfifo(gate)
     with open(trial.script, "a") as script:
-        script.write("\nwhile not os.path.exists(FOLDER + '/looked'): time.sleep(0.01)\n")
-    add = Samples.add
+        script.write("\nopen(FOLDER + '/gate').close()\n")
+    add, opened = Samples.add, []
 
     def counted(*arguments):
         looks.append(1)
         add(*arguments)
-        if len(looks) > 10:
-            looked.touch()
+        if len(looks) > 10 and not opened:
+            opened.append(os.open(gate, os.O_RDWR))
 
     monkeypatch.setattr(Samples, "add", counted)
     watched_often = supervise(trial)
     seen = len(looks)
     monkeypatch.setattr(watching, "INTERVAL_SECONDS", 60.0)
     not_watched = supervise(trial)
+    os.close(*opened)
     assert (watched_often.status, not_watched.status) == ("ok", "ok")
     assert seen > 10 and len(looks) == seen
     exact = [name for name in not_watched.metrics if name.endswith("_bytes")]
