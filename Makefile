@@ -29,14 +29,16 @@ report $(EXPERIMENTS): interpreters
 	code=0; .venv/bin/toolkit run $(filter-out report,$@) --profile "$$PROFILE" --results "$$RESULTS" || code=$$?; \
 	case $$code in 0|3) .venv/bin/toolkit report --results "$$RESULTS" || exit ;; esac; exit $$code
 
-# For those who only read: no page, which holds all figures once more. What is finished in RESULTS is not repeated.
+# For those who only read: neither the page nor PNG files, which hold all figures once more. What is finished in
+# RESULTS is not repeated.
 reference: interpreters ## Run every experiment in full, and keep its report in results/reference, to be committed
 	.venv/bin/toolkit run --profile $(if $(filter command line,$(origin PROFILE)),"$$PROFILE",full) --results "$$RESULTS"
 	.venv/bin/toolkit report --results "$$RESULTS"
 	if grep -rqF -e "$(CURDIR)" -e "$$HOME/" "$$RESULTS/report/report.md" "$$RESULTS/report/tables"; then \
 	  echo 'The report tells a path of this machine: it is not kept.' >&2; exit 1; fi
-	rm -rf results/reference && mkdir -p results/reference
-	cp -R "$$RESULTS/report/report.md" "$$RESULTS/report/figures" "$$RESULTS/report/tables" results/reference
+	rm -rf results/reference && mkdir -p results/reference/figures
+	cp -R "$$RESULTS/report/report.md" "$$RESULTS/report/tables" results/reference
+	cp "$$RESULTS/report/figures/"*.svg results/reference/figures
 
 # An explanation looks through the whole heap: in a session of their own its tests find a small one.
 test: .venv/installed-dev ## Run the tests (ARGS='-k chain', ARGS='-m slow': handed on to pytest)
