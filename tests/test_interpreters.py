@@ -82,7 +82,7 @@ def works(nowhere, monkeypatch):
     return made_interpreter("3.99")
 
 
-def test_an_environment_that_works_goes_only_when_there_is_another(works, nowhere, monkeypatch):
+def test_an_environment_that_works_goes_only_when_there_is_another(works, nowhere):
     mark = works.parents[1] / "pinned"
     (nowhere / "pip" / "python").write_text("#!/bin/sh\necho no network >&2; exit 1\n")
     told = prepare("3.99", "two\n")

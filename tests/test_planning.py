@@ -465,7 +465,7 @@ def test_the_folder_here_goes_before_the_one_beside_the_package(folder, tmp_path
     assert experiment_scripts() == {"a": folder / "a.py", "c": beside / "c.py"}
 
 
-def test_without_a_folder_there_are_no_scripts(tmp_path, folder):
+def test_without_a_folder_there_are_no_scripts(folder):
     folder.rmdir()
     assert experiment_scripts() == {}
     with pytest.raises(UsageError, match="unknown experiment 'a'; give a script, or one of: none here"):

@@ -279,7 +279,7 @@ def test_a_prediction_that_fails_for_a_trial_alone_costs_no_figures(go, experime
     assert "predicted_peak_bytes" not in row.metrics
 
 
-def test_an_interrupt_ends_what_runs_and_loses_nothing(go, results, tmp_path):
+def test_an_interrupt_ends_what_runs_and_loses_nothing(go, results):
     def interrupt(summary, trial, outcome):
         if summary.done == 2:
             raise KeyboardInterrupt

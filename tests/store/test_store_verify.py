@@ -149,9 +149,7 @@ def test_a_trial_of_many_series_unpacks_to_no_more_than_one_may_have(
         store.add(1, make_trial(9), make_outcome(series={"x_bytes": [1] * 6}))
 
 
-def test_a_series_of_300_kb_that_unpacks_to_300_mb_is_a_line_and_no_memory(
-    filled: Path, make_trial: MakeTrial
-) -> None:
+def test_a_series_of_300_kb_that_unpacks_to_300_mb_is_a_line_and_no_memory(filled: Path) -> None:
     bomb = zlib.compress(bytes(300 * 2**20), 9)
     with closing(sqlite3.connect(filled / "results.db")) as connection:
         connection.execute(

@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from toolkit.trials import Trial
+from toolkit.trials.levels import workload_levels
 from toolkit.trials.supervisor import supervise
 
 #: What every script begins with; FOLDER is a folder of the test's own.
@@ -41,16 +42,6 @@ def seen():
 
 
 """
-NOT_FOR_WORKLOADS = {
-    "gc",
-    "malloc",
-    "python",
-    "engine",
-    "references",
-    "traversal",
-    "retain_grad",
-    "enable_backprop",
-}
 
 
 @contextmanager
@@ -87,7 +78,7 @@ def trials_in(folder):
         body, measure="timed", *, deadline_seconds=300.0, factors=None, constants=None, seed=0, **limits
     ):
         levels = {**(factors or {}), **(constants or {})}
-        keywords = [name for name in levels if name not in NOT_FOR_WORKLOADS]
+        keywords = [*workload_levels(levels)]
         signature = ", ".join(["trial", *(["*", *keywords] if keywords else [])])
         lines = "\n    ".join(dedent(body).strip().splitlines())
         script = folder / f"script{len(made)}.py"

@@ -160,7 +160,7 @@ def test_a_long_wait_is_told_of_once(other_run, monkeypatch):
     assert [str(one.message) for one in told] == ["another run measures on this host: waiting for its trials"]
 
 
-def test_a_place_of_somebody_else_is_not_trusted(place, monkeypatch):
+def test_a_place_of_somebody_else_is_not_trusted(place):
     elsewhere = place / "elsewhere"
     elsewhere.mkdir()
     (place / f"toolkit-{os.getuid()}").symlink_to(elsewhere)

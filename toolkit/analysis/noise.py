@@ -12,7 +12,15 @@ import numpy as np
 from toolkit.analysis.statistics import Estimate, shift
 from toolkit.store import Row
 
-__all__ = ["Effect", "Floor", "cliffs_delta", "effect", "noise_floor", "resolution"]
+__all__ = [
+    "READING_ERROR_PAGES",
+    "Effect",
+    "Floor",
+    "cliffs_delta",
+    "effect",
+    "noise_floor",
+    "resolution",
+]
 
 #: Readings of the resident set at an event: a page of the kernel's count, a page of the interpreter's own objects.
 READING_ERROR_PAGES = 2

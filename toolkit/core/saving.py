@@ -7,7 +7,18 @@ import numpy as np
 
 from toolkit.core.variable import Array, Variable
 
-__all__ = ["Guarded", "Restored", "Rounded", "StandIn", "kept", "kept_data", "with_data", "without_data"]
+__all__ = [
+    "Guarded",
+    "Kept",
+    "Restored",
+    "Rounded",
+    "StandIn",
+    "Unsaved",
+    "kept",
+    "kept_data",
+    "with_data",
+    "without_data",
+]
 
 
 class Rounded:

@@ -85,12 +85,6 @@ class Layout:
     notes: tuple[Words, ...]
 
 
-class _Port(NamedTuple):
-    edge: int
-    at_holder: bool
-    below: bool
-
-
 def text_width(text: str, size: float) -> float:
     """Return the width of a text in a font of one width, in which some scripts take two characters' room."""
     cells = sum(2 if unicodedata.east_asian_width(one) in "WF" else 1 for one in text)

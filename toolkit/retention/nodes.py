@@ -15,7 +15,7 @@ from types import (
     TracebackType,
     WrapperDescriptorType,
 )
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
@@ -26,8 +26,6 @@ from toolkit.retention import Node
 from toolkit.retention.heap import is_array
 from toolkit.retention.names import CONSTANTS, key_text, mro, namespace_of_class
 from toolkit.retention.roots import namespace
-
-_Words: TypeAlias = tuple[str, str]
 
 #: By type, the first that fits: what an object is there for.
 _ROLES: tuple[tuple[type, str], ...] = (
