@@ -94,7 +94,7 @@ class Writer:
         Parameters
         ----------
         description : mapping
-            Who runs what where: see `shapes.Description`.
+            Who runs what where: see `cells.Description`.
         planned : iterable of Trial
             At least one of each experiment that is asked for, be it finished or not: readers take for the newest
             code of an experiment what was planned last, which need not be what ran last. Of each experiment all
@@ -103,7 +103,7 @@ class Writer:
         Raises
         ------
         ValueError
-            When a number is infinite or not a number, or something is not as `shapes.Description` says.
+            When a number is infinite or not a number, or something is not as `cells.Description` says.
         """
         check_description(description)
         text, plans = canonical_json(dict(description)), canonical_json(_plans(planned))
