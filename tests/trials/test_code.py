@@ -1,10 +1,12 @@
 """The code digest: what changes a trial changes it, and what does not leaves it."""
 
+import re
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
+from toolkit.planning import experiment_scripts
 from toolkit.trials import code
 from toolkit.trials.code import code_digest, reachable_source
 from toolkit.trials.script import load_script
@@ -234,6 +236,34 @@ def test_the_code_of_the_toolkit_that_runs_in_trials_counts(digest_of, monkeypat
 def test_the_patterns_find_what_they_name():
     for pattern in code._RUN_IN_TRIALS:
         assert list(Path(code._PACKAGE).glob(pattern)), pattern
+
+
+IMPORTED = re.compile(r"^ *(?:from|import) (toolkit[\w.]*)", re.MULTILINE)
+
+
+def of_the_analysis(source):
+    """The files of the analysis that a source imports, wherever it does, relative to the package."""
+    found = {name.removeprefix("toolkit.").replace(".", "/") for name in IMPORTED.findall(source)}
+    return {
+        f"{name}/__init__.py" if (code._PACKAGE / name).is_dir() else f"{name}.py"
+        for name in found
+        if name.startswith("analysis/")
+    }
+
+
+def test_whatever_of_the_analysis_a_prediction_comes_by_counts():
+    counted = {path.relative_to(code._PACKAGE).as_posix() for path in code._toolkit_files()}
+    sources = {
+        name: (code._PACKAGE / name).read_text(encoding="utf-8")
+        for name in counted
+        if name.startswith("analysis/")
+    }
+    for name, script in experiment_scripts().items():
+        roots = ["workload", *(["predict"] if "def predict" in script.read_text(encoding="utf-8") else [])]
+        sources[name] = reach(script.read_text(encoding="utf-8"), *roots)
+    imported = {name: of_the_analysis(source) for name, source in sources.items()}
+    assert "analysis/gap_model.py" in imported["gc_policy"]
+    assert not {name: others - counted for name, others in imported.items() if others - counted}
 
 
 def test_where_trials_run_is_no_code_of_theirs_and_whatever_they_run_is():
