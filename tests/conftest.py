@@ -10,6 +10,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from toolkit.core import config, events
+from toolkit.core.backward import _Pass
+from toolkit.core.function import Function
 from toolkit.core.variable import Variable
 from toolkit.trials import turns
 
@@ -26,6 +28,12 @@ settings.load_profile("repeatable")
 
 #: Alive throughout: frozen and not thawed, it would be hidden.
 _SEEN: list[object] = []
+#: What recordings and listings put others in the place of: see `toolkit.trials.hearing`.
+_WRAPPED = [
+    *((Variable, name) for name in ("__init__", "backward", "data", "grad", "unchain")),
+    *((Function, name) for name in ("_save", "apply")),
+    *((_Pass, name) for name in ("__init__", "_step", "arrive")),
+]
 
 
 def _process_state():
@@ -41,7 +49,7 @@ def _process_state():
         "gc.get_freeze_count": gc.get_freeze_count(),
         "tracemalloc.is_tracing": tracemalloc.is_tracing(),
         "sys.gettrace": sys.gettrace(),
-        "Variable.__init__": Variable.__init__,
+        **{f"{owner.__name__}.{name}": owner.__dict__[name] for owner, name in _WRAPPED},
     }
 
 
@@ -61,7 +69,8 @@ def _restore(state):
     if gc.get_freeze_count() != state["gc.get_freeze_count"]:
         gc.unfreeze()
     sys.settrace(state["sys.gettrace"])
-    Variable.__init__ = state["Variable.__init__"]
+    for owner, name in _WRAPPED:
+        setattr(owner, name, state[f"{owner.__name__}.{name}"])
     (tracemalloc.start if state["tracemalloc.is_tracing"] else tracemalloc.stop)()
 
 
