@@ -126,9 +126,8 @@ def test_the_arrows_point_one_way(floor):
 
 def test_what_stands_beside_the_floors_needs_no_more_than_trials_when_imported():
     for name in ("toolkit", "toolkit.experiment"):
-        if name in MODULES:
-            needed = {_folder(target) for target in _imports(name, at_import_time=True)} - {None}
-            assert needed <= {"core", "trials", *BESIDE}
+        needed = {_folder(target) for target in _imports(name, at_import_time=True)} - {None}
+        assert needed <= {"core", "trials", *BESIDE}
 
 
 def test_every_folder_has_its_floor():

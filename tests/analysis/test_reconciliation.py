@@ -21,11 +21,10 @@ READINGS = {
 
 
 def steps_add_up(told):
-    level = 0
-    for part in told.parts:
+    level = told.parts[0].nbytes
+    for part in told.parts[1:]:
         if part.is_reading:
-            assert part.nbytes == level or level == 0
-            level = part.nbytes
+            assert part.nbytes == level
         else:
             level += part.nbytes
     return True

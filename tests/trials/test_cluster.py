@@ -271,6 +271,7 @@ def test_a_trial_that_fails_is_an_outcome_and_its_worker_stays(machines, trials_
 def test_one_trial_runs_at_a_time_where_workers_share_a_host(machines, trials_of):
     _, ended = run_on(machines.address, trials_of(1, 2, 3, measures=("resident",)))
     spans = sorted((one.started_at, one.started_at + one.elapsed_seconds) for _, one in ended)
+    assert len(spans) == 3
     assert all(ends <= begins for (_, ends), (begins, _) in pairwise(spans))
 
 
