@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from toolkit.analysis.noise import READING_ERROR_PAGES, resolution
+from toolkit.analysis.noise import READING_ERROR_PAGES, USUAL_PAGE_BYTES, resolution
 from toolkit.analysis.observing import Twin
 from toolkit.analysis.predictions import Deviation, page_rounded
 from toolkit.analysis.results import Cell, Results
@@ -22,8 +22,6 @@ TRACED_TOLERANCE_ARRAYS = 0.1
 #: A model that does not say itself how far off it may be.
 MODEL_TOLERANCE_PERCENT = 10.0
 
-#: Where a trial does not tell.
-_USUAL_PAGE_BYTES = 4096
 _ELEMENT_BYTES = 8
 
 #: The prediction of each metric that theory speaks of; of any other metric it is ``predicted_METRIC``.
@@ -242,7 +240,7 @@ def _comparison(
         exact=bool(conditions.get("prediction_exact", True)),
         basis=_basis(metric, conditions),
         array_bytes=None if array_bytes is None else int(array_bytes),
-        page_bytes=int(conditions.get("page_bytes", _USUAL_PAGE_BYTES)),
+        page_bytes=int(conditions.get("page_bytes", USUAL_PAGE_BYTES)),
         keys=cell.keys,
         estimated=cell.estimated,
         changed_by=cell.changed_by,

@@ -1,17 +1,12 @@
 """The workload line by line: what the ledger counted for each line, beside what memory_profiler read there."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
+from toolkit.analysis.results import Series
 from toolkit.store import Row
 
 __all__ = ["Counted", "Line", "Sampled", "annotated", "hidden", "highest", "reused", "twofold"]
-
-Series: TypeAlias = Mapping[str, npt.NDArray[np.int64] | npt.NDArray[np.float64]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from toolkit.store import Row
 
 __all__ = [
     "READING_ERROR_PAGES",
+    "USUAL_PAGE_BYTES",
     "Effect",
     "Floor",
     "cliffs_delta",
@@ -27,8 +28,8 @@ READING_ERROR_PAGES = 2
 #: A short cell has more noise in percent than a long one: the floor is that of cells whose medians lie within this
 #: factor of the larger one of the two that are compared, where there are any.
 _COMPARABLE_FACTOR = 4
-#: Where a trial does not tell.
-_USUAL_PAGE_BYTES = 4096
+#: A page, where a trial does not tell.
+USUAL_PAGE_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,7 @@ def _error_bytes(metric: str, row: Row) -> float:
     )
     if by_mark and "hwm_error_bytes" in row.metrics:
         return float(row.metrics["hwm_error_bytes"])
-    return READING_ERROR_PAGES * float(row.conditions.get("page_bytes", _USUAL_PAGE_BYTES))
+    return READING_ERROR_PAGES * float(row.conditions.get("page_bytes", USUAL_PAGE_BYTES))
 
 
 def cliffs_delta(base: Sequence[float], new: Sequence[float]) -> float:

@@ -5,18 +5,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from toolkit.analysis import statistics
 from toolkit.analysis.observing import Observed, Twin
 from toolkit.analysis.statistics import Estimate
 from toolkit.store import Row
+from toolkit.store.encoding import Samples
 from toolkit.store.read import frame
 from toolkit.trials import MEASURES, Level, Measure
 
-Series: TypeAlias = Mapping[str, npt.NDArray[np.int64] | npt.NDArray[np.float64]]
+Series: TypeAlias = Mapping[str, Samples]
 
 
 @dataclass(frozen=True, slots=True)
