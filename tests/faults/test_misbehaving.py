@@ -229,7 +229,7 @@ def test_rows_7_to_9_nothing_moves_the_deadline(done, name):
     assert DEADLINE_SECONDS <= done.rows[name].elapsed_seconds < 500
 
 
-def test_row_10_no_verdict_waits_for_a_grandchild(done):
+def test_row_10_no_status_waits_for_a_grandchild(done):
     for name in FAULTS:
         if name.startswith("leaves a"):
             assert done.rows[name].elapsed_seconds < 500

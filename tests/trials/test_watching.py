@@ -36,7 +36,7 @@ def started():
 
 def watched(process, output, *, deadline_seconds=60.0, memory_limit_bytes=1 << 40):
     samples = Samples()
-    verdict = watch(
+    watch_end = watch(
         process,
         output,
         samples,
@@ -44,7 +44,7 @@ def watched(process, output, *, deadline_seconds=60.0, memory_limit_bytes=1 << 4
         deadline_seconds=deadline_seconds,
         memory_limit_bytes=memory_limit_bytes,
     )
-    return verdict, samples
+    return watch_end, samples
 
 
 def test_samples_stay_bounded_and_keep_the_highest(monkeypatch):
@@ -101,8 +101,8 @@ subprocess.run([sys.executable, "-S", "-c", held])
 def test_what_is_written_is_read_while_it_comes_and_its_end_is_kept(started):
     with Output() as output:
         process = started("print('x' * 5_000_000, 'the end')", output)
-        verdict, _ = watched(process, output)
-        assert verdict == "ended"
+        watch_end, _ = watched(process, output)
+        assert watch_end == "ended"
         assert output.count == 5_000_000 + len(" the end\n")
         assert output.tail.endswith("x the end")
         assert len(output.tail) < TAIL_BYTES

@@ -9,7 +9,7 @@ from toolkit.trials import Status
 from toolkit.trials.capacity import mebibytes
 from toolkit.trials.output import OUTPUT_LIMIT_BYTES, TAIL_BYTES
 from toolkit.trials.result import BadResult, read_result
-from toolkit.trials.watching import Verdict
+from toolkit.trials.watching import WatchEnd
 
 __all__ = ["Ending", "judge", "kernel_kills"]
 
@@ -23,8 +23,8 @@ class Ending:
 
     Attributes
     ----------
-    verdict : str
-        Of the watch.
+    watch_end : str
+        What ended the watch.
     exit_code : int
         Of its process; the negated signal number where a signal ended it.
     deadline_seconds : float
@@ -39,7 +39,7 @@ class Ending:
         The end of what it wrote.
     """
 
-    verdict: Verdict
+    watch_end: WatchEnd
     exit_code: int
     deadline_seconds: float
     resident_bytes: int
@@ -73,7 +73,7 @@ def kernel_kills() -> int:
 
 def _judged(ending: Ending, result: Path) -> tuple[Status, str, dict[str, Any]]:
     resident = mebibytes(ending.resident_bytes)
-    match ending.verdict:
+    match ending.watch_end:
         case "timeout":
             return (
                 "timeout",

@@ -58,7 +58,7 @@ def supervise(trial: Trial) -> Outcome:
                 for watcher in watchers:
                     watcher.start(process)
                     watching.callback(watcher.stop)
-                verdict = watch(
+                watch_end = watch(
                     process,
                     output,
                     samples,
@@ -72,7 +72,7 @@ def supervise(trial: Trial) -> Outcome:
         # What was on its way when the process ended.
         output.read()
         ending = Ending(
-            verdict=verdict,
+            watch_end=watch_end,
             exit_code=process.returncode,
             deadline_seconds=trial.deadline_seconds,
             resident_bytes=max(samples.resident_bytes, default=0),

@@ -16,9 +16,10 @@ from toolkit.trials.descendants import Descendants
 from toolkit.trials.output import Output
 from toolkit.trials.shared import unmapped_bytes
 
-__all__ = ["INTERVAL_SECONDS", "Samples", "Verdict", "watch"]
+__all__ = ["INTERVAL_SECONDS", "Samples", "WatchEnd", "watch"]
 
-Verdict: TypeAlias = Literal["ended", "timeout", "mem-limit", "output-limit"]
+#: What ends a watch: the process by itself, or the limit that it passes.
+WatchEnd: TypeAlias = Literal["ended", "timeout", "mem-limit", "output-limit"]
 
 #: Between two looks at a trial.
 INTERVAL_SECONDS = 0.01
@@ -34,7 +35,7 @@ def watch(
     *,
     deadline_seconds: float,
     memory_limit_bytes: int,
-) -> Verdict:
+) -> WatchEnd:
     """Watch a trial until its process ends or passes a limit, and return which.
 
     Nothing that the trial does moves the deadline: it counts from this call, by the clock on the wall. Memory is
