@@ -208,6 +208,7 @@ def test_a_lambda_for_a_prediction_counts_whole(digest_of):
 COUNTED = (
     "__init__.py",
     "experiment.py",
+    "theory.py",
     "core/functions/add.py",
     "probes/clock.py",
     "trials/child.py",

@@ -17,6 +17,7 @@ _RUN_IN_TRIALS = (
     "__init__.py",
     "_interrupting.py",
     "experiment.py",
+    "theory.py",
     "core/**/*.py",
     "nn/*.py",
     "probes/*.py",
