@@ -15,8 +15,8 @@ from toolkit.trials import Level, Measure
 #: the pages that arrays share with other things count for too much to claim anything.
 RESIDENT_CLAIM_FROM_ARRAY_BYTES = 800_000
 
-#: An exact prediction of traced bytes holds within this many arrays: beside a whole number of arrays only
-#: Python's own objects are traced, 0.6 kB for each operation.
+#: An exact prediction of traced bytes holds within this many arrays: beside those that it counts only small ones
+#: are traced, such as those that numpy makes of constants, of 8 bytes each.
 TRACED_TOLERANCE_ARRAYS = 0.1
 
 #: A model that does not say itself how far off it may be.

@@ -138,7 +138,7 @@ def page_rounded(array_bytes: int, page_bytes: int = mmap.PAGESIZE) -> int:
     return -(-(array_bytes + CHUNK_HEADER_BYTES) // page_bytes) * page_bytes
 
 
-#: From this size on numpy computes `2 * x * gy` in place of its own temporary (numpy/_core/src/multiarray/
+#: From this size on numpy computes `(x + x) * gy` in place of its own temporary (numpy/_core/src/multiarray/
 #: temp_elide.c, NPY_MIN_ELIDE_BYTES), so that the gradient of a square needs one array less.
 ELISION_BYTES = 256 << 10
 
