@@ -12,7 +12,7 @@ from toolkit.analysis.statistics import Estimate
 from toolkit.report import Column, Document, Failure, Finding, Method, Picture, Section, Table
 from toolkit.report.formats import csv as csv_format
 from toolkit.report.formats import html, markdown
-from toolkit.report.names import visible
+from toolkit.report.names import legible
 
 LABELS = [
     "</script><script>alert(1)</script>",
@@ -107,7 +107,7 @@ class _Page(HTMLParser):
 
 
 def _seen(label):
-    return visible(label)
+    return legible(label)
 
 
 def _shown_in(text, label):

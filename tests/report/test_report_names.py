@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolkit.report.names import in_directions, unique_stems, visible
+from toolkit.report.names import in_directions, legible, unique_stems
 
 LABELS = st.text(st.characters(), max_size=40)
 
@@ -43,15 +43,15 @@ def test_a_label_that_comes_again_gets_another_name():
 
 @given(LABELS)
 def test_whatever_is_visible_can_be_written_and_read(label):
-    shown = visible(label)
+    shown = legible(label)
     assert shown.encode().decode() == shown
-    assert visible(shown) == shown
+    assert legible(shown) == shown
     assert len(shown) == len(label)
 
 
 def test_what_hides_or_turns_text_is_marked():
-    assert visible("a\u202eb\x00c\ud800d\ufffee\n\tf") == "a\ufffdb\ufffdc\ufffdd\ufffde\n\tf"
-    assert visible("Schrödinger 17 − 18 한국어") == "Schrödinger 17 − 18 한국어"
+    assert legible("a\u202eb\x00c\ud800d\ufffee\n\tf") == "a\ufffdb\ufffdc\ufffdd\ufffde\n\tf"
+    assert legible("Schrödinger 17 − 18 한국어") == "Schrödinger 17 − 18 한국어"
 
 
 @given(LABELS)

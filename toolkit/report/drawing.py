@@ -5,7 +5,7 @@ import re
 import xml.etree.ElementTree as ET
 
 from toolkit.report import Figure, Picture, style
-from toolkit.report.names import visible
+from toolkit.report.names import legible
 
 _SVG = "http://www.w3.org/2000/svg"
 _XLINK = "http://www.w3.org/1999/xlink"
@@ -28,7 +28,7 @@ def picture(figure: Figure, stem: str) -> Picture:
     Exception
         Whatever the figure's `draw` raises.
     """
-    title, caption, alt = visible(figure.title), visible(figure.caption), visible(figure.alt)
+    title, caption, alt = legible(figure.title), legible(figure.caption), legible(figure.alt)
     if figure.draw is None:
         return Picture(stem=stem, title=title, caption=caption, alt=alt)
     svg, png, inline = io.StringIO(), io.BytesIO(), io.StringIO()

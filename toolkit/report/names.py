@@ -33,7 +33,7 @@ def unique_stems() -> Callable[[str], str]:
     return stem
 
 
-def visible(label: str) -> str:
+def legible(label: str) -> str:
     """Return a text whose every character is seen as it stands.
 
     Control characters other than the line feed and the tab, marks that turn the direction of what follows,

@@ -9,7 +9,7 @@ from markupsafe import Markup, escape
 from toolkit.analysis.statistics import Estimate
 from toolkit.report import Document, Value
 from toolkit.report.drawing import color_variable
-from toolkit.report.names import code_apart, in_directions, visible
+from toolkit.report.names import code_apart, in_directions, legible
 from toolkit.report.style import ON_DARK
 from toolkit.report.units import text
 
@@ -36,11 +36,11 @@ def _shown(value: Any) -> Any:
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
     if value.isascii():
-        return visible(value)
+        return legible(value)
     # What is written from right to left is set apart: it would reorder what stands beside it.
     return Markup("").join(
         Markup("<bdi>{}</bdi>").format(part) if from_the_right else part
-        for part, from_the_right in in_directions(visible(value))
+        for part, from_the_right in in_directions(legible(value))
     )
 
 
@@ -54,7 +54,7 @@ def _prose(value: str) -> Markup:
 
 def _plain(value: str) -> Markup:
     """Return a text as an attribute or a title can have it, which hold no elements."""
-    return escape(visible(value))
+    return escape(legible(value))
 
 
 def _is_number(value: Value) -> bool:

@@ -7,7 +7,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from toolkit.report import Document
 from toolkit.report.formats.html import TEMPLATES
-from toolkit.report.names import code_apart, in_directions, visible
+from toolkit.report.names import code_apart, in_directions, legible
 from toolkit.report.units import text
 
 _SPECIAL = re.compile(r"[\\`*_\[\]{}|~$#]")
@@ -32,7 +32,7 @@ def render(document: Document) -> dict[str, bytes]:
 
 def escaped(label: Any) -> str:
     """Return a text on one line that Markdown shows as it stands, also within a table."""
-    line = " ".join(visible(str(label)).split())
+    line = " ".join(legible(str(label)).split())
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     line = _SPECIAL.sub(r"\\\g<0>", line)
     if not line.isascii():
@@ -46,7 +46,7 @@ def escaped(label: Any) -> str:
 
 def prose(label: str) -> str:
     """Return a text of a script, escaped but for what stands between backticks: that stays code."""
-    return "".join(f"`{visible(part)}`" if is_code else _inner(part) for part, is_code in code_apart(label))
+    return "".join(f"`{legible(part)}`" if is_code else _inner(part) for part, is_code in code_apart(label))
 
 
 def _inner(part: str) -> str:
@@ -56,7 +56,7 @@ def _inner(part: str) -> str:
 
 def code_span(line: str) -> str:
     """Return a line of a program as code within a cell of a table, indented as it was."""
-    line = visible(line).rstrip().expandtabs(4)
+    line = legible(line).rstrip().expandtabs(4)
     indent = "\N{NO-BREAK SPACE}" * (len(line) - len(line.lstrip(" ")))
     code = line.lstrip(" ").replace("|", "\\|")
     if not code:
@@ -69,7 +69,7 @@ def code_span(line: str) -> str:
 def fenced(code: str) -> str:
     """Return a block of code with a fence that is longer than any run of backticks in it."""
     fence = "`" * max(3, _longest_run(code) + 1)
-    return f"{fence}\n{visible(code)}\n{fence}"
+    return f"{fence}\n{legible(code)}\n{fence}"
 
 
 def _longest_run(code: str) -> int:
