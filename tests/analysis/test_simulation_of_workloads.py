@@ -317,6 +317,15 @@ def several_on_a_line():
     return [square(one).data.sum() for one in (c, tanh(c))], c
 
 
+def bare_array_after_another():
+    x = leaf()
+    y = square(x)
+    held = y.data
+    del x, y
+    del held
+    return np.full(3 * N, 0.5)
+
+
 def arithmetic_beside():
     x, target = leaf(), np.full(N, 0.25)
     y = square(tanh(x))
@@ -427,6 +436,7 @@ def a_parameter_used_twice():
 
 WORKLOADS = (
     several_on_a_line,
+    bare_array_after_another,
     arithmetic_beside,
     arrays_of_inputs_and_outputs,
     gradients_refused,

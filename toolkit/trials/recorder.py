@@ -171,6 +171,8 @@ class Recorder(Listener):
         if not self._inside:
             self.moments.return_from_work()
             self.living.look()
+            # What is found to be gone was so by now: whatever the workload makes from here on comes after it.
+            self.moments.leave()
 
     def calling(self) -> None:
         """Hear that a function is about to compute: from here on the peak is its own."""
