@@ -5,10 +5,12 @@ import itertools
 import tracemalloc
 from dataclasses import fields
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import toolkit
 from tests.analysis.conftest import SAVING_MODES
 from toolkit import (
     Function,
@@ -404,6 +406,23 @@ def test_a_gradient_that_a_pass_starts_from_is_the_one_that_a_sum_hands_on(mode)
     if truth is not None:
         assert abs(simulated.peak_bytes - truth[0]) <= CONSTANT_BYTES
         assert simulated.end_bytes == truth[1]
+
+
+def test_a_workload_in_a_folder_whose_name_begins_as_that_of_the_package_is_heard_line_by_line():
+    source = """
+def workload():
+    y = square(leaf())
+    del y
+    more = np.full(3 * N, 0.5)
+    del more
+"""
+    names = {"np": np, "N": N, "leaf": leaf, "square": square}
+    exec(compile(source, f"{Path(toolkit.__file__).parent}_of_mine/script.py", "exec"), names)
+    mode = Mode(references="strong")
+    peak, end = measured(names["workload"], mode)
+    simulated = simulate(record(names["workload"]), mode)
+    assert abs(simulated.peak_bytes - peak) <= CONSTANT_BYTES
+    assert simulated.end_bytes == end
 
 
 def test_recording_leaves_the_core_as_it_was():

@@ -4,6 +4,7 @@ For the time of a recording, and for that alone, its methods are wrapped.
 """
 
 import gc
+import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -29,9 +30,9 @@ __all__ = ["hearing"]
 TraceFunction: TypeAlias = Callable[[FrameType, str, Any], Any]
 #: Where no line is the workload's own; the standard library, dataclasses too, serves the recorder as well.
 _NOT_OF_THE_WORKLOAD = (
-    str(Path(__file__).parents[1]),
-    str(Path(np.__file__).parent),
-    str(Path(Counter.subtract.__code__.co_filename).parents[1]),
+    f"{Path(__file__).parents[1]}{os.sep}",
+    f"{Path(np.__file__).parent}{os.sep}",
+    f"{Path(Counter.subtract.__code__.co_filename).parents[1]}{os.sep}",
     "<frozen",
     "<string>",
 )
