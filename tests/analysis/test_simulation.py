@@ -408,6 +408,21 @@ def test_a_gradient_that_a_pass_starts_from_is_the_one_that_a_sum_hands_on(mode)
         assert simulated.end_bytes == truth[1]
 
 
+@pytest.mark.parametrize("mode", SAVING_MODES, ids=named)
+def test_a_pass_that_ends_where_it_began_is_counted_at_its_end(mode):
+    def workload():
+        x, y = leaf(), leaf()
+        x.backward()
+        y.backward()
+        del y
+        return x
+
+    simulated = simulate(record(workload), mode)
+    peak, end = measured(workload, mode)
+    assert abs(simulated.peak_bytes - peak) <= CONSTANT_BYTES
+    assert simulated.end_bytes == end
+
+
 def test_a_workload_in_a_folder_whose_name_begins_as_that_of_the_package_is_heard_line_by_line():
     source = """
 def workload():

@@ -9,7 +9,17 @@ from toolkit.core.config import current_config, named_toggles
 from toolkit.core.function import Function
 from toolkit.core.saving import StandIn
 from toolkit.core.variable import Array, Variable
-from toolkit.trials.recording import GaveUp, Gradient, GradientSet, PassedOn, StepEnded, Stepped, WentBack
+from toolkit.trials.recording import (
+    GaveUp,
+    Gradient,
+    GradientSet,
+    Moment,
+    PassedOn,
+    StepEnded,
+    Stepped,
+    WentBack,
+    Worked,
+)
 
 if TYPE_CHECKING:
     from toolkit.trials.recorder import Recorder
@@ -70,6 +80,8 @@ class Passes:
         if number is not None and number not in self._living.creator and root.grad is not None:
             # A leaf: the pass ended where it began.
             self._events.append(GradientSet(number, self._living.gradient(root.grad)))
+            # Nothing else tells of this moment, which may be the highest.
+            self._events.append(Worked(Moment(self._moments.other_bytes(), 0)))
         self._passing -= 1
         self._moments.leave()
 
