@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 #: What `predict` says below a table with a ~.
 _ABOUT_MODELS = (
-    "~ a model of the collector's counts: they begin at 0 here, in a report at what a trial had counted"
+    "~ a model of the collector's counts: they begin at 0 here, in a report at what a trial had counted;\n"
+    "  a program that begins at others was seen up to a quarter above"
 )
 
 _results_option = click.option(

@@ -213,3 +213,22 @@ def test_every_formula_that_is_shown_gives_the_number_beside_it(k, array_bytes):
         for name, value in one.metrics.items():
             basis = one.other_bases[name]
             assert (value == 0 and basis.startswith("0, ")) or worth(basis) == value
+
+
+@pytest.mark.parametrize(
+    "predicted",
+    [
+        lambda: forward(0, 8, enable_backprop=True),
+        lambda: backward(0, 8, retain_grad=False),
+        lambda: loop_without_garbage(3, 0, 8),
+        lambda: loop_without_collector(3, 0, 8),
+    ],
+)
+def test_what_has_no_length_has_no_prediction(predicted):
+    with pytest.raises(ValueError, match="a chain has one function or more and a loop one iteration or more"):
+        predicted()
+
+
+def test_an_array_of_fewer_bytes_than_none_is_refused_in_words():
+    with pytest.raises(ValueError, match="an array has 0 bytes or more, not -40"):
+        forward(3, -40, enable_backprop=True)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -137,3 +139,13 @@ def test_a_factor_that_older_trials_do_not_know_tells_them_from_newer_ones(make_
     results = Results("loop", rows, _no_series)
     assert results.levels("gc") == ("not set", "off")
     assert [cell.estimate.median for cell in results.cells("x_count", "resident")] == [1, 2]
+
+
+def test_readings_come_in_the_order_in_which_their_trials_ran(make_row):
+    rows = [
+        replace(
+            make_row({}, {"wall_seconds": float(begun)}, replicate=number, measure="timed"), started_at=begun
+        )
+        for number, begun in enumerate((3.0, 1.0, 2.0))
+    ]
+    assert Results("loop", rows, _no_series, {}).readings("wall_seconds", "timed") == (1.0, 2.0, 3.0)

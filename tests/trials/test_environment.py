@@ -184,6 +184,7 @@ def program(tmp_path):
         ("echo 3 12; echo 1.26.4", "has numpy 1.26.4"),
         ("echo hello", "is no Python 3"),
         ("exit 1", "is no Python 3"),
+        ("echo 'not here' >&2; echo more >&2; exit 127", "is no Python 3; it says 'not here'"),
         ("printf '\\377\\n'", "is no Python 3"),
     ],
 )

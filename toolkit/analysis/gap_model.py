@@ -18,7 +18,13 @@ from toolkit.analysis.counting import (
     shifted,
     thresholds_of,
 )
-from toolkit.analysis.predictions import Prediction, formula, loop_without_collector, loop_without_garbage
+from toolkit.analysis.predictions import (
+    Prediction,
+    check_lengths,
+    formula,
+    loop_without_collector,
+    loop_without_garbage,
+)
 from toolkit.trials import Level
 from toolkit.trials.collecting import policy_of
 
@@ -36,6 +42,7 @@ def loop_of_step17(cell: Mapping[str, Level], interpreter: Mapping[str, Level]) 
         As `loop_under` takes it.
     """
     array_bytes, iterations = 8 * int(cell["n"]), int(cell["iterations"])
+    check_lengths(3, iterations)
     if cell["references"] == "weak":
         return loop_without_garbage(3, iterations, array_bytes)
     return loop_under(cell["gc"], chain_nodes(3), iterations, array_bytes, interpreter, held=True)

@@ -113,6 +113,8 @@ class Prediction:
             count = getattr(self, name)
             if count is not None:
                 check_metric(name, count)
+        if self.array_bytes < 0:
+            raise ValueError(f"an array has 0 bytes or more, not {self.array_bytes}")
         check_metric("array_bytes", self.array_bytes)
         for name, value in self.metrics.items():
             check_metric(name, value)
@@ -148,12 +150,21 @@ def square_temporaries(array_bytes: int) -> int:
     return 0 if array_bytes >= ELISION_BYTES else 1
 
 
+def check_lengths(k: int, iterations: int = 1) -> None:
+    """Raise ValueError where there is no chain, or no loop, that a formula could speak of."""
+    if k < 1 or iterations < 1:
+        raise ValueError(
+            f"a chain has one function or more and a loop one iteration or more, not {k} and {iterations}"
+        )
+
+
 def forward(k: int, array_bytes: int, *, enable_backprop: bool) -> Prediction:
     """Predict one pass forward through a chain of `k` functions, x and y held by the caller (step 18.3).
 
     The graph keeps every intermediate array: k + 1 with x and y. Without it a function's input is dropped as
     soon as the next one has its result: x and two neighbours, of which y is one at the end.
     """
+    check_lengths(k)
     if enable_backprop:
         basis = formula("(k+1) S", k=k)
         return Prediction(peak_arrays=k + 1, end_arrays=k + 1, array_bytes=array_bytes, basis=basis)
@@ -172,6 +183,7 @@ def backward(k: int, array_bytes: int, *, retain_grad: bool) -> Prediction:
     To the k + 1 arrays of the graph, the backward pass adds the gradient that a square is given and the one that
     it returns, and the temporaries of computing it; with `retain_grad` all k + 1 gradients stay.
     """
+    check_lengths(k)
     tau = square_temporaries(array_bytes)
     if retain_grad:
         return Prediction(
@@ -201,6 +213,7 @@ def loop_without_garbage(
     Without the graph they hold one iteration's x and y; x goes first, so that beside the old y there are the new
     x and two neighbours. `held` says whether x and y of the last iteration are held at the end.
     """
+    check_lengths(k, iterations)
     once = forward(k, array_bytes, enable_backprop=enable_backprop)
     end = {"end": once.other_bases.get("end", once.basis) if held else "0 S"}
     once = replace(once, end_arrays=once.end_arrays if held else 0, other_bases=end)
@@ -212,6 +225,7 @@ def loop_without_garbage(
 
 def loop_without_collector(k: int, iterations: int, array_bytes: int) -> Prediction:
     """Predict the same loop with strong references where nothing collects the cycles: every graph stays."""
+    check_lengths(k, iterations)
     arrays = iterations * (k + 1)
     basis = formula("T a S", T=iterations, a=k + 1)
     return Prediction(peak_arrays=arrays, end_arrays=arrays, array_bytes=array_bytes, basis=basis)

@@ -200,8 +200,11 @@ class Results:
         return cells[0].estimate if cells else None
 
     def readings(self, metric: str, measure: str, /, **levels: Level) -> tuple[float, ...]:
-        """Return the reading of `metric`, in its unit, in each trial that has these levels."""
-        rows = self.trials(measure, levels)
+        """Return the reading of `metric`, in its unit, in each trial that has these levels, in the order they ran.
+
+        The noise floor compares those that ran first with those that ran later.
+        """
+        rows = sorted(self.trials(measure, levels), key=lambda row: row.started_at)
         return tuple(row.metrics[metric] for row in rows if metric in row.metrics)
 
     def series(self, trial: Row) -> Series:

@@ -111,7 +111,9 @@ def obstacle_to_trials(path: str) -> str:
     try:
         major, minor = map(int, version.split())
     except ValueError:
-        return "is no Python 3"
+        # Such as a shim whose version is switched off.
+        said = answer.stderr.decode(errors="replace").strip().partition("\n")[0]
+        return f"is no Python 3; it says {said!r}" if said else "is no Python 3"
     if (major, minor) < (3, 11):
         return f"is Python {major}.{minor}"
     if not numpy:
