@@ -68,6 +68,11 @@ def test_policies_are_ranked_by_what_stands_out_of_the_noise(findings_of, noisy)
         assert "3 of 3 pairs of their times are told apart" in sentence
         assert "threshold=100 the farthest before every=10: by 100 ms (" in sentence
         assert "Cliff's delta 1.00" in sentence
+    assert "in memory or in time; by medians alone, as in the figure," in sentence
+    if noisy:
+        assert "none beats threshold=100 either, but by a lead within noise." in sentence
+    else:
+        assert "in the figure, they are the same." in sentence
 
 
 def test_of_the_policies_that_the_collector_runs_each_is_held_against_its_model(findings_of):
