@@ -285,7 +285,7 @@ def compared_with_weak(results, here, version):
         f"ones; the worst, {most}, at {text(peaks[most].median, 'bytes')}. "
         f"They take {text(times[least].median, 'seconds')} ({least}), "
         f"{text(times[most].median, 'seconds')} ({most}) and "
-        f"{text(weak_time.median, 'seconds')} with weak references; what noise tells apart follows.",
+        f"{text(weak_time.median, 'seconds')} with weak references.",
         status="confirmed" if peaks[least].median > weak_peak.median else "deviates",
     )
     by = ["references", "gc"]

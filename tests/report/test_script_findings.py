@@ -69,6 +69,7 @@ def test_policies_are_ranked_by_what_stands_out_of_the_noise(findings_of, noisy)
         assert "threshold=100 the farthest before every=10: by 100 ms (" in sentence
         assert "Cliff's delta 1.00" in sentence
     assert "in memory or in time; by medians alone, as in the figure," in sentence
+    assert not any("follows" in one for one in told)
     if noisy:
         assert "none beats threshold=100 either, but by a lead within noise." in sentence
     else:
