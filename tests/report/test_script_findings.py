@@ -41,6 +41,24 @@ def test_what_an_allocator_keeps_after_its_own_release_call_is_told(findings_of)
     )
 
 
+@pytest.mark.parametrize(("peak", "lacking"), [(40, ""), (39, ""), (30, "7.63 MiB"), (5, "26.7 MiB")])
+def test_an_allocator_that_puts_arrays_on_pages_of_before_is_named(findings_of, peak, lacking):
+    metrics = dict.fromkeys(("peak_rss_bytes", "collected_rss_bytes", "trimmed_rss_bytes"), peak * S)
+    factors = {"malloc": "mimalloc", "references": "strong", "n": 100_000, "iterations": 10, "python": "3.11"}
+    traced = {"peak_traced_bytes": 40 * S}
+    (told, *_) = findings_of(
+        "allocators",
+        [
+            (factors, measure, (one, {"python": "3.11.7", "allocator": "mimalloc"}))
+            for measure, one in (("resident", metrics), ("traced", traced))
+        ],
+    )
+    assert ("pages that were resident before the workload" in told) == bool(lacking)
+    assert (
+        not lacking or f" mimalloc peaks at {lacking} less than the 30.5 MiB of its arrays, because" in told
+    )
+
+
 @pytest.mark.parametrize("noisy", [False, True])
 def test_policies_are_ranked_by_what_stands_out_of_the_noise(findings_of, noisy):
     def cell(references, gc, peak, *times):
