@@ -125,7 +125,8 @@ def figures(results):
         caption=f"The first {FEW_STEPS} steps, and the test, whose batches are views of the whole data set: input "
         "from then on. S is what the first convolution makes of a batch. A plain graph keeps the matrices of "
         "windows, 9/8 S and 9/4 S, among its activations, and the name of the loss holds one graph until the "
-        f"next is complete. {again}",
+        f"next is complete. The traced peak is higher: it has the data set, the means of Adam and what comes and "
+        f"goes inside an operation as well, which the ledger does not see. {again}",
     )
 
 
