@@ -38,6 +38,8 @@ def test_each_cell_that_holds_something_has_its_verdict(make_store, results_of, 
         ("strong", "garbage awaiting collection", 4 * S),
         ("strong", "retained by the allocator", 3 * S),
     ]
+    assert ["do not add up" in note for note in made.notes] == [True]
+    assert not any(table(results, held(results)[:1], "stem").notes)
 
 
 def test_a_store_without_these_readings_has_no_verdicts(results):

@@ -114,7 +114,14 @@ GLOSSARY = (
     (
         "verdict",
         "why bytes are still held: garbage awaiting collection, frozen garbage, cache, leak, memory that no array "
-        "owns, retained by the allocator, retained after release, untouched pages",
+        "owns, retained by the allocator, retained after release, untouched pages; garbage is counted by what is "
+        "traced, what is retained by resident pages, so that bytes whose pages stay once they are collected have "
+        "both, and the two do not add up",
+    ),
+    (
+        "still there after all",
+        "what no step after the end took away: dropping the result, collecting garbage and, of resident bytes, "
+        "the allocator's release call",
     ),
     *_TOGGLES,
     (

@@ -70,7 +70,21 @@ def table(results: Results, cells: Sequence[_Held], stem: str) -> Table:
             (*one.levels.values(), one.verdict.kind, one.verdict.nbytes, _known_by(one.verdict))
             for one in cells
         ),
-        notes=tuple(filter(None, [remark(results.observed.changed(trials))])),
+        notes=tuple(filter(None, [_counted_twice(cells), remark(results.observed.changed(trials))])),
+    )
+
+
+def _counted_twice(cells: Sequence[_Held]) -> str:
+    """Return what must be known where a cell has both garbage and pages that its allocator kept of it; else ""."""
+    garbage, retained = (
+        [one.levels for one in cells if one.verdict.kind == kind]
+        for kind in ("garbage awaiting collection", "retained by the allocator")
+    )
+    if not any(levels in garbage for levels in retained):
+        return ""
+    return (
+        "Garbage is counted by what is traced, what the allocator retains by resident pages: where it keeps the "
+        "pages of garbage that was collected, the same bytes have both rows, which do not add up."
     )
 
 

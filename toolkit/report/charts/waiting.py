@@ -93,7 +93,7 @@ def waiting(
     found, ends = len(ends), ends[:MOST_BARS]
     how = " Medians at the end of the workload, split by what makes the bytes go away."
     if any(end.predicted is not None for end in ends):
-        how += " Wide and pale: predicted while the result is held."
+        how += " Wide and pale: predicted for the end, before the result is dropped."
     how += _too_thin(measure, ends)
     if found > len(ends):
         how += f" The first {len(ends)} of {found} cells; the table has all."
@@ -137,7 +137,7 @@ def _draw(title: str, measure: str, ends: Sequence[_End]) -> Drawing:
     for row, end, total in zip(rows, ends, starts, strict=True):
         beside_bar(axes, max(total, end.predicted or 0), row, text(total, "bytes"))
     if any(end.predicted for end in ends):
-        handles.append(Patch(**PREDICTED_BAR, label="predicted, result held"))
+        handles.append(Patch(**PREDICTED_BAR, label="predicted for the end, nothing dropped yet"))
     bar_rows(axes, rows, cells)
     axes.set_xlim(0, largest * 1.22 or 1)
     number_axis(axes, "x", "bytes", largest, f"{measure} bytes at the end", array_bytes_of(cells))
