@@ -40,6 +40,10 @@ def figures(results):
     from toolkit.report.charts.waiting import waiting
 
     n = {"n": results.level("n", 100_000)}
+    elsewhere = (
+        "What a trial's own probes make counts for the collector as well: in {} trials, where other probes run, a "
+        "collection may fall on another iteration, or take another generation."
+    )
     longest = {**n, "iterations": results.level("iterations", 1000)}
     off = {**n, "iterations": results.level("iterations", 400)}
     book = {**n, "iterations": results.level("iterations", 10)}
@@ -49,6 +53,7 @@ def figures(results):
         where={**longest, "gc": "default"},
         name="iterations",
         title=f"{_size(longest)}: resident bytes over the loop, by kind of reference",
+        caption=elsewhere.format("timed"),
     )
     yield timeline(
         results,
@@ -77,6 +82,7 @@ def figures(results):
         where={**longest, "gc": "default"},
         name="pauses",
         title=f"{_size(longest)}: when, and for how long, the collector stops the program",
+        caption=elsewhere.format("resident"),
     )
     yield references(
         lambda: [still_alive("weak"), still_alive("strong")],
