@@ -135,8 +135,9 @@ def findings(results):
             results,
             "peak_traced_bytes",
             "traced",
-            f"{k} times {step} (n={n:,}) peaks at {{more}} where inputs are saved, at {{less}} where what the "
-            "gradient needs is saved, and let go of once it was used: {ratio}.",
+            f"{k} times {step} (n={n:,}) peaks at {{more}} where inputs are saved and the graph is kept "
+            "(saves=inputs, retain_graph=True), at {less} where what the gradient needs is saved, and let go of "
+            "once it was used (saves=needed, retain_graph=False): {ratio}.",
             more=PLAIN,
             less=LEAN,
             step=step,
