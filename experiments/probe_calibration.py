@@ -5,7 +5,7 @@ resident set against what must be resident; the error is the peak that a tool te
 probes of this toolkit are "resident" and "traced"; the resident one reads when the workload asks it to (the event
 error) and, for what comes and goes between, by the kernel's high-water mark.
 
-The spike of 200 MB lives for 2 ms once it is filled. The workload asks for a reading inside it, as each operation
+The spike lives for 2 ms once it is filled. The workload asks for a reading inside it, as each operation
 of the core does by itself; of the spike between events the resident probe has the kernel's high-water mark alone.
 What memory_profiler sees of it hangs on where its polls fall: it meets 8 spikes, which begin at times all over its
 longest interval, and its reading is the median. "sampled" is memory_profiler as it polls a trial from outside.
