@@ -7,6 +7,10 @@ time where an allocator returns to the kernel each time.
 
 What glibc keeps by default, and not with fixed thresholds, is measured in every version of Python that is here; all
 else in the one that runs the bench.
+
+What an allocator keeps also hangs on what the process freed before the workload, here the room that the bench makes for
+Python and takes back (see the probe `resident`). jemalloc, for one, gives pages back by their age: in a process without
+that room it may keep more.
 """
 
 from toolkit import Experiment, Variable, square

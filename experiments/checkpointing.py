@@ -162,7 +162,7 @@ def lowest(results, size):
     yield Finding(
         sentence=f"Forward and backward through {size['k']} squares (n={size['n']:,}) peaks at "
         f"{text(peaks['plain'], 'bytes')} of array data plainly, for {number(evaluations['plain'], 0)} evaluations "
-        f"of a square; at the least, of each kind of schedule, at {', and at '.join(told)}."
+        f"of a square; at the least of those that ran, of each kind of schedule, at {', and at '.join(told)}."
     )
 
 
