@@ -262,6 +262,21 @@ def test_the_constants_planned_last_rule_though_others_ran_later(make_store, tmp
     assert section.notes[-1] == "Not shown: 2 trials with other constants than the last run's: n=20; n=30."
 
 
+def test_cells_that_have_more_replicates_than_others_are_counted(make_store, tmp_path):
+    with make_store(tmp_path) as store:
+        for k, count in ((1, 5), (2, 2), (3, 2), (4, 6)):
+            for replicate in range(count):
+                store.add("loop", {"k": k}, "timed", replicate, store.outcome({"wall_seconds": 1.0}))
+        store.add("loop", {"k": 1}, "traced", 0, store.outcome({"peak_traced_bytes": 8}))
+        store.add("loop", {"k": 1}, "traced", 1, replace(store.outcome({}), status="crash"))
+    (section,) = document(tmp_path, {}).sections
+    told = dict(section.method)["replicates of a cell"].replace("\N{NO-BREAK SPACE}", " ")
+    assert told == (
+        "1 traced (no intervals), 2 timed in 2 cells (ranges cover the median with 50.0 %), 5 timed in 1 cell "
+        "(ranges cover the median with 93.8 %), 6 timed in 1 cell (intervals cover the median with 96.9 %)"
+    )
+
+
 def test_levels_set_on_top_stand_beside_what_was_constant_before(make_store, tmp_path):
     with make_store(tmp_path) as store:
         store.add("loop", {"k": 1}, "resident", 0, store.outcome({"peak_rss_bytes": 10}), {"n": 10})

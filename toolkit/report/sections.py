@@ -1,6 +1,6 @@
 """The section of one experiment."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
@@ -170,7 +170,7 @@ def _method(results: Results) -> tuple[tuple[str, str], ...]:
         ("varied", "; ".join(varied) or "nothing"),
         *((("held constant", levels_text(constants)),) if constants else ()),
         ("trials", _counted(Counter(row.measure for row in rows))),
-        ("replicates of a cell", _replicated(_replicates(rows))),
+        ("replicates of a cell", _replicated(results.rows) or "none that ended well"),
         ("probes", "; ".join(f"{name}: {', '.join(_probes(name))}" for name in results.measures)),
         (
             "observer effect",
@@ -189,22 +189,26 @@ def _counted(counts: Counter[str]) -> str:
     return ", ".join(f"{counts[measure]} {measure}" for measure in MEASURES if counts[measure])
 
 
-def _replicated(counts: Counter[str]) -> str:
-    """Return the counts of replicates, each with what an interval over so many covers."""
+def _replicated(rows: Iterable[Row]) -> str:
+    """Return how many replicates cells have, how many cells have so many, and what an interval over them covers."""
+    of_cells: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for row in rows:
+        of_cells[row.measure][levels_text(row.factors)] += 1
     told = []
-    for measure in (one for one in MEASURES if counts[one]):
-        covers = coverage(counts[measure])
-        kind = "intervals cover" if covers and covers >= CONFIDENCE else "ranges cover"
-        interval = f"{kind} the median with {text(100 * covers, 'percent')}" if covers else "no intervals"
-        told.append(f"{counts[measure]} {measure} ({interval})")
+    for measure in (one for one in MEASURES if one in of_cells):
+        cells_with = Counter(of_cells[measure].values())
+        for count, cells in sorted(cells_with.items()):
+            here = f" in {cells} cell{'s' * (cells > 1)}" if len(cells_with) > 1 else ""
+            told.append(f"{count} {measure}{here} ({_coverage(count)})")
     return ", ".join(told)
 
 
-def _replicates(rows: Iterable[Row]) -> Counter[str]:
-    most: Counter[str] = Counter()
-    for row in rows:
-        most[row.measure] = max(most[row.measure], row.replicate + 1)
-    return most
+def _coverage(count: int) -> str:
+    covers = coverage(count)
+    if not covers:
+        return "no intervals"
+    kind = "intervals cover" if covers >= CONFIDENCE else "ranges cover"
+    return f"{kind} the median with {text(100 * covers, 'percent')}"
 
 
 def _conditions(rows: Sequence[Row]) -> Iterator[tuple[str, str]]:
