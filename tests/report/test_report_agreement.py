@@ -46,16 +46,28 @@ def test_what_no_exception_names_deviates_and_leads_the_table():
     assert [row["agreement"] for row in rows] == ["deviates", "deviates", "named exception"]
     assert [row["cause"] for row in rows] == [
         "none is named",
-        "more than this explains: a cause",
-        "a cause",
+        "more than (1) explains",
+        "(1)",
     ]
+    assert table.notes[0] == "(1) a cause." and "beside arrays" in table.notes[1]
     assert [row["deviation_percent"] for row in rows] == pytest.approx([100, 20, 3])
-    assert [row["accounted_percent"] for row in rows] == [1, 5, 5]
+    assert [row["accounted_percent"] for row in rows] == [1, 5.1, 5.1], "a tenth of an array lies beside"
 
 
 def test_every_pair_is_a_row_of_the_table_of_all():
     pairs, _ = pairs_of(comparison(S, S), comparison(103 * S, 100 * S, 5.0))
-    assert [row[-2] for row in agreement.pairs_table(pairs, "pairs").rows] == ["agrees", "exception"]
+    table = agreement.pairs_table(pairs, "pairs")
+    assert [row[-2] for row in table.rows] == ["agrees", "exception"]
+    assert [row[-3] for row in table.rows] == [None, "a cause"]
+
+
+def test_a_cause_is_told_once_and_the_bound_is_what_the_prediction_is_held_to():
+    pairs, _ = pairs_of(comparison(103 * S, 100 * S, 5.0), comparison(104 * S, 100 * S, 5.0))
+    table = agreement.exceptions(pairs, "exceptions")
+    assert [row[-1] for row in table.rows] == ["(1)", "(1)"]
+    assert sum("a cause" in note for note in table.notes) == 1
+    bounds = [f"within {row[-3]:.3g} %" for row in table.rows]
+    assert bounds == [pair.comparison.allowance for pair in pairs]
 
 
 def test_without_predictions_nothing_is_said():

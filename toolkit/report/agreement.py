@@ -63,22 +63,25 @@ def exceptions(pairs: Sequence[Pair], stem: str) -> Table | None:
         Column(heading="agreement", name="agreement"),
         Column(heading="cause", name="cause"),
     )
+    first_unexplained = sorted(beyond, key=lambda pair: pair.agreement != "unexplained")
+    causes = list(dict.fromkeys(cause for pair in first_unexplained if (cause := _cause(pair))))
 
     def row(pair: Pair) -> tuple[str | float | None, ...]:
-        one = pair.comparison
-        cause = one.exception.cause if one.exception else "none is named"
-        if one.exception and pair.agreement == "unexplained":
-            cause = f"more than this explains: {cause}"
+        cause = _cause(pair)
+        numbered = f"({causes.index(cause) + 1})" if cause else "none is named"
+        if cause and pair.agreement == "unexplained":
+            numbered = f"more than {numbered} explains"
         told = "named exception" if pair.agreement == "exception" else "deviates"
         name, levels, _, metric = _identity(pair)
-        return (name, levels, metric, *_deviation(pair), told, cause)
+        return (name, levels, metric, *_deviation(pair), told, numbered)
 
-    first_unexplained = sorted(beyond, key=lambda pair: pair.agreement != "unexplained")
+    explained = (f"({place}) {cause}." for place, cause in enumerate(causes, 1))
     return Table(
         stem=stem,
         title=f"Beyond {_WITHIN}, and why",
         columns=columns,
-        rows=tuple(row(pair) for pair in first_unexplained),
+        rows=tuple(map(row, first_unexplained)),
+        notes=(*explained, *([_BESIDE] if causes else [])),
     )
 
 
@@ -90,6 +93,7 @@ def pairs_table(pairs: Sequence[Pair], stem: str) -> Table | None:
         Column(heading="measured", name="measured"),
         Column(heading="predicted", name="predicted"),
         *_DEVIATION,
+        Column(heading="cause", name="cause"),
         Column(heading="agreement", name="agreement"),
         Column(heading="formula", name="formula"),
     )
@@ -100,6 +104,7 @@ def pairs_table(pairs: Sequence[Pair], stem: str) -> Table | None:
             pair.comparison.measured.median,
             pair.comparison.predicted,
             *_deviation(pair),
+            _cause(pair),
             pair.agreement,
             pair.comparison.basis,
         )
@@ -109,6 +114,10 @@ def pairs_table(pairs: Sequence[Pair], stem: str) -> Table | None:
     return Table(stem=stem, title=title, columns=columns, rows=rows) if rows else None
 
 
+_BESIDE = (
+    "What a figure may be off by is what its cause moves it by, and what lies beside arrays: small objects, and "
+    "errors of readings."
+)
 _IDENTITY = (
     Column(heading="experiment", name="experiment"),
     Column(heading="cell", name="cell"),
@@ -117,7 +126,7 @@ _IDENTITY = (
 )
 _DEVIATION = (
     Column(heading="off by", name="deviation_percent", unit="percent", signed=True),
-    Column(heading="cause explains up to", name="accounted_percent", unit="percent"),
+    Column(heading="may be off by", name="accounted_percent", unit="percent"),
 )
 
 
@@ -127,5 +136,10 @@ def _identity(pair: Pair) -> tuple[str, ...]:
 
 
 def _deviation(pair: Pair) -> tuple[float | None, float]:
+    one = pair.comparison
+    return one.deviation_percent, max(AGREES_PERCENT, one.accounted_percent or 0)
+
+
+def _cause(pair: Pair) -> str | None:
     named = pair.comparison.exception
-    return pair.comparison.deviation_percent, max(AGREES_PERCENT, named.percent if named else 0)
+    return named.cause if named else None
