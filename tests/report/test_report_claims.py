@@ -2,7 +2,8 @@
 
 import pytest
 
-from toolkit.analysis.comparison import compare
+from tests.analysis.test_agreement import S, comparison
+from toolkit.analysis.comparison import allowances, compare
 from toolkit.report import claims, contrasts
 from toolkit.report.charts.bars import bars
 
@@ -34,6 +35,15 @@ def test_agreement_in_another_unit_is_judged_in_that(results_of_loop):
     made = claims.agreement(model, ["peak_traced_bytes"], "traced", "model", exact=False)
     assert (made.status, made.expected) == ("confirmed", "within 10 %")
     assert made.measured.endswith("off by 9.00 %")
+
+
+def test_many_allowances_are_told_as_a_range_for_each_unit():
+    models = [comparison(S, 10 * S, percent) for percent in (3.0, 12.0, 0.46)]
+    assert allowances(models) == "within 1.46 to 13 %"
+    assert allowances(models[:1] * 2) == models[0].allowance == "within 4 %"
+    assert allowances([comparison(S, S), comparison(1, 1, metric="calls_count"), *models]) == (
+        "within 0.1 S or exactly or within 1.46 to 13 %"
+    )
 
 
 def test_where_nothing_may_be_claimed_the_reason_is_told(results_of_loop):

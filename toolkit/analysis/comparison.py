@@ -1,5 +1,6 @@
 """Measured against predicted, cell by cell."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -183,6 +184,25 @@ class Comparison:
             tolerance = max(READING_ERROR_PAGES, self.resolution_bytes / self.page_bytes)
             return pages, tolerance, " pages", "small arrays"
         return self.deviation_arrays, TRACED_TOLERANCE_ARRAYS, " S", "array size unknown"
+
+
+def allowances(compared: Iterable[Comparison]) -> str:
+    """Return how far off predictions that make a claim may be, in words: from least to most where they differ.
+
+    Parameters
+    ----------
+    compared : iterable of Comparison
+    """
+    words: defaultdict[str, dict[float, str]] = defaultdict(dict)
+    for one in compared:
+        _, tolerance, unit, _ = one._yardstick
+        words[unit if tolerance else "exactly"][tolerance] = one.allowance
+    told = []
+    for unit, one_kind in words.items():
+        least, most = min(one_kind), max(one_kind)
+        alike = one_kind[least] == one_kind[most]
+        told.append(one_kind[least] if alike else f"within {least:.3g} to {most:.3g}{unit}")
+    return " or ".join(told)
 
 
 def compare(results: Results) -> tuple[Comparison, ...]:

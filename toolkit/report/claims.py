@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from toolkit.analysis import statistics
-from toolkit.analysis.comparison import compare
+from toolkit.analysis.comparison import allowances, compare
 from toolkit.analysis.results import Cell, Results
 from toolkit.report import Finding
 from toolkit.report.finding import absent, flagged, judged
@@ -178,7 +178,7 @@ def agreement(
         sentence=f"{what}: {measured}.",
         status="confirmed" if holding == len(claimed) else "deviates",
         figure=what,
-        expected=" or ".join(dict.fromkeys(one.allowance for one in claimed)),
+        expected=allowances(claimed),
         measured=measured,
     )
     return flagged(made, [twin for one in claimed for twin in one.changed_by])
