@@ -84,6 +84,9 @@ def test_a_listing_of_a_probe_that_changes_what_it_watches_says_so(make, collect
     )
     (table,) = make({1: {"lines": ledger(30 * KIB, 0)}}, observed=Observed([twin]))
     assert ("† Watched by lines." in " ".join(table.notes)) is flagged
+    headings = [column.heading for column in table.columns]
+    assert headings[:2] == ["line", "source"]
+    assert all(heading.endswith(" †") is flagged for heading in headings[2:])
 
 
 def test_each_cell_has_a_listing_of_what_it_measured(make):

@@ -154,12 +154,22 @@ def test_a_changing_tracer_is_flagged_in_traced_figures(make, tmp_path):
 def test_headings_and_rows_tell_it_too(make, tmp_path):
     results = make(changing=["ledger", "traced"])
     headings = [column.heading for column in medians(results, "stem").columns]
-    assert f"peak traced ({FLAG})" in headings
+    assert f"peak traced ({FLAG}) {MARK}" in headings
     assert "peak RSS" in headings
     (section, *_) = document(tmp_path, {}).sections
     (compared,) = [one for one in section.tables if one.title == "Measured against predicted"]
     quantities = {row[1] for row in compared.rows}
-    assert {"peak RSS", f"peak traced ({FLAG})"} <= quantities
+    assert {"peak RSS", f"peak traced ({FLAG}) {MARK}"} <= quantities
+
+
+@pytest.mark.parametrize("changing", [["ledger"], ["traced"], ["ledger", "traced"], []])
+def test_a_remark_stands_under_a_table_where_a_mark_is_in_it_and_nowhere_else(make, tmp_path, changing):
+    make(changing=changing, same=["events", "clock", "collector", "heap", "resident"])
+    (section, *_) = document(tmp_path, {}).sections
+    for one in section.tables:
+        inside = [*(column.heading for column in one.columns), *(str(value) for row in one.rows for value in row)]
+        assert any(MARK in words for words in inside) is any(MARK in note for note in one.notes), one.title
+    assert any(MARK in note for one in section.tables for note in one.notes) is bool(changing)
 
 
 def test_where_nothing_changes_there_is_no_flag(make, tmp_path):

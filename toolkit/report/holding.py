@@ -7,7 +7,7 @@ from toolkit.analysis.reclamation import reclamation
 from toolkit.analysis.results import Results
 from toolkit.analysis.verdict import Verdict, verdicts
 from toolkit.report import Column, Finding, Table
-from toolkit.report.observers import remark
+from toolkit.report.observers import marked, remark
 from toolkit.report.units import level_text, levels_text, number, text
 from toolkit.trials import Level, Measure
 
@@ -57,20 +57,21 @@ def table(results: Results, cells: Sequence[_Held], stem: str) -> Table:
     """Return the table of what each cell holds at the end beyond its result, and why."""
     measures = dict.fromkeys(_READINGS.values())
     trials = [trial for measure in measures for trial in results.trials(measure)]
+    told = remark(results.observed.changed(trials))
     return Table(
         stem=stem,
         title="Why bytes are still held at the end",
         columns=(
             *(Column(heading=name, name=name) for name in results.varying),
             Column(heading="verdict", name="verdict"),
-            Column(heading="held", name="held_bytes", unit="bytes"),
+            Column(heading=marked("held", bool(told)), name="held_bytes", unit="bytes"),
             Column(heading="how that is known", name="known_by"),
         ),
         rows=tuple(
             (*one.levels.values(), one.verdict.kind, one.verdict.nbytes, _known_by(one.verdict))
             for one in cells
         ),
-        notes=tuple(filter(None, [_counted_twice(cells), remark(results.observed.changed(trials))])),
+        notes=tuple(filter(None, [_counted_twice(cells), told])),
     )
 
 

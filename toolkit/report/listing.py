@@ -1,11 +1,12 @@
 """The listing of a workload line by line: exact bytes of the ledger beside what memory_profiler says."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from toolkit.analysis.lines import Line, annotated, hidden, highest, reused, twofold
 from toolkit.analysis.results import Results
 from toolkit.report import Column, Table, Value
-from toolkit.report.observers import remark
+from toolkit.report.observers import marked, remark
 from toolkit.report.units import levels_text, number, text
 from toolkit.store import Row
 from toolkit.trials import Level, Measure
@@ -36,14 +37,18 @@ def listings(results: Results, anchor: str, stems: Callable[[str], str]) -> Iter
             (sampled, results.series(sampled)) if sampled else None,
         )
         if lines:
+            changing = {
+                measure: trial is not None and bool(results.observed.changed([trial]))
+                for measure, trial in (("lines", counted), ("profiled", sampled))
+            }
             yield Table(
                 stem=stems(f"{anchor}-lines"),
                 title=f"Line by line{': ' if levels else ''}{levels_text(levels)}",
                 columns=(
                     Column(heading="line", name="line_number", unit="count"),
                     Column(heading="source", name="source", code=True),
-                    *(_LEDGER if counted else ()),
-                    *(_PROFILER if sampled else ()),
+                    *(_marked(_LEDGER, changing["lines"]) if counted else ()),
+                    *(_marked(_PROFILER, changing["profiled"]) if sampled else ()),
                 ),
                 rows=tuple(_row(line, bool(counted), bool(sampled)) for line in lines),
                 notes=(
@@ -54,6 +59,10 @@ def listings(results: Results, anchor: str, stems: Callable[[str], str]) -> Iter
                     ),
                 ),
             )
+
+
+def _marked(columns: Sequence[Column], changing: bool) -> Sequence[Column]:
+    return [replace(one, heading=marked(one.heading, changing)) for one in columns]
 
 
 def _flags(results: Results, levels: Mapping[str, Level], *measures: str) -> tuple[str, ...]:

@@ -5,12 +5,12 @@ from collections.abc import Iterable, Sequence
 from toolkit.analysis.observing import EXPERIMENT, Observed, Twin
 from toolkit.report.units import number, text
 
-__all__ = ["FLAG", "MARK", "effect", "explanation", "remark", "state", "told_of"]
+__all__ = ["FLAG", "MARK", "effect", "explanation", "marked", "remark", "state", "told_of"]
 
 #: What is put beside the name of a metric.
 FLAG = "changes what it watches"
 
-#: What is put beside other figures; `explanation` tells what it means.
+#: What is put beside figures, and before what `remark` says of them; `explanation` tells what it means.
 MARK = "\N{DAGGER}"
 
 
@@ -20,6 +20,11 @@ def effect(twin: Twin) -> str:
         f"collections: {number(twin.collections_count, 0)} beside {number(twin.bare_collections_count, 0)} bare; "
         f"peak: {text(twin.higher_bytes, 'bytes', signed=True)} beside {text(twin.bare_peak_bytes, 'bytes')} bare"
     )
+
+
+def marked(words: str, changing: bool) -> str:
+    """Return what names figures in a table, with the mark to which the remark below it belongs."""
+    return f"{words} {MARK}" if changing else words
 
 
 def remark(twins: Iterable[Twin]) -> str:

@@ -8,7 +8,7 @@ from toolkit.analysis.predictions import SYMBOLS
 from toolkit.analysis.results import Cell, Results
 from toolkit.probes.ledger import PHASES, ROLES
 from toolkit.report import Column, Finding, Table, Unit, Value
-from toolkit.report.observers import FLAG, remark, state
+from toolkit.report.observers import FLAG, marked, remark, state
 from toolkit.report.units import number, text, unit_of, words_of
 from toolkit.trials import Measure
 from toolkit.trials.measuring import probe_details
@@ -121,7 +121,9 @@ def composition(results: Results, stem: str) -> Table | None:
 def _observer_effect(results: Results, cell: Cell) -> str:
     effect = state(results.observed, "ledger")
     # What moves collections moves nothing where none decides.
-    return effect if cell.changed_by or not results.observed.changing("ledger") else "none"
+    if cell.changed_by:
+        return marked(effect, True)
+    return effect if not results.observed.changing("ledger") else "none"
 
 
 def _cells(results: Results, metric: str) -> tuple[Cell, ...]:
@@ -141,7 +143,7 @@ def _heading(metric: str, cells: Sequence[Cell]) -> str:
 def _remarked(metric: str, measure: str, *, estimated: bool, flagged: bool) -> str:
     told = {measure: bool(measure), "estimate": estimated, FLAG: flagged}
     remarks = ", ".join(word for word, holds in told.items() if holds)
-    return f"{words_of(metric)} ({remarks})" if remarks else words_of(metric)
+    return marked(f"{words_of(metric)} ({remarks})" if remarks else words_of(metric), flagged)
 
 
 def _obvious_measure(metric: str) -> Measure | None:
