@@ -9,7 +9,7 @@ from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
 from toolkit.report import style
-from toolkit.report.charts._canvas import _wrapped, canvas, shown
+from toolkit.report.charts._canvas import _wrapped, canvas, number_axis, shown
 from toolkit.report.charts._naming import Spot, name_points
 from toolkit.report.charts.bars import bars
 from toolkit.report.charts.pareto import Cost, Theory, frontier, pareto
@@ -225,6 +225,20 @@ def test_the_bar_of_the_prediction_is_drawn_first_and_wider(results):
     under, over = axes.containers
     assert under[0].get_height() > over[0].get_height()
     assert under[0].zorder <= over[0].zorder
+
+
+@pytest.mark.parametrize(
+    ("largest", "expected"),
+    [(1e11, ["10⁰", "10¹", "10⁶", "10¹¹"]), (1e6, ["1", "10", "1,000,000"])],
+    ids=["so many powers that all are told as such", "few powers"],
+)
+def test_a_logarithmic_axis_has_one_notation(largest, expected):
+    _, axes = canvas("Title")
+    axes.set_yscale("log")
+    number_axis(axes, "y", "", largest, "gradient")
+    assert [axes.yaxis.get_major_formatter()(value, 0) for value in (1, 10, 1e6, 1e11) if value <= largest] == (
+        expected
+    )
 
 
 def test_lines_differ_in_more_than_colour(results):

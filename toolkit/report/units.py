@@ -21,7 +21,7 @@ _SCALES: dict[str, tuple[tuple[float, str], ...]] = {
 _MINUS = "\N{MINUS SIGN}"
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 #: Beyond these a number has more digits, or zeros after the point, than the eye can count.
-_POWERS_FROM, _POWERS_BELOW = 1e9, 1e-3
+POWERS_FROM, _POWERS_BELOW = 1e9, 1e-3
 #: Of the ends of an interval: so many may be added to tell them apart, and beyond these nothing is told.
 _TELLING_DECIMALS, _MOST_DECIMALS = 6, 15
 _NOTHING = "\N{EN DASH}"
@@ -61,10 +61,8 @@ def scale(unit: Unit, largest: float) -> tuple[float, str]:
 
 def number(value: float, decimals: int | None = None) -> str:
     """Return a number, with commas and a true minus sign; without `decimals`, of some three digits."""
-    if abs(value) >= _POWERS_FROM or (decimals is None and 0 < abs(value) < _POWERS_BELOW):
-        digits, _, power = f"{value:.2e}".partition("e")
-        mantissa = digits.rstrip("0").rstrip(".").replace("-", _MINUS)
-        return f"{mantissa}×10{str(int(power)).translate(_RAISED)}".removeprefix("1×")
+    if abs(value) >= POWERS_FROM or (decimals is None and 0 < abs(value) < _POWERS_BELOW):
+        return power_text(value)
     decimals = _decimals(value) if decimals is None else decimals
     return f"{value:,.{decimals}f}".replace("-", _MINUS)
 
@@ -92,6 +90,13 @@ def text(value: Value, unit: Unit = "", *, signed: bool = False) -> str:
     if signed and value > 0:
         shown = f"+{shown}"
     return f"{shown}\N{NO-BREAK SPACE}{name}" if name else shown
+
+
+def power_text(value: float) -> str:
+    """Return a number with its power of ten, 2.5×10⁶, of three digits at most; a power of ten itself is 10⁶."""
+    digits, _, power = f"{value:.2e}".partition("e")
+    told = f"{digits.rstrip('0').rstrip('.').replace('-', _MINUS)}×10{str(int(power)).translate(_RAISED)}"
+    return told.removeprefix("1×")
 
 
 def level_text(level: Level) -> str:
@@ -126,7 +131,7 @@ def estimate_text(estimate: Estimate, unit: Unit) -> str:
 
 def _rounded(value: float, decimals: int, way: str) -> str:
     """Return a number as `number` does, rounded one way; of powers three digits are near enough."""
-    if abs(value) < _POWERS_FROM:
+    if abs(value) < POWERS_FROM:
         value = float(Decimal(repr(float(value))).quantize(Decimal(1).scaleb(-decimals), way))
     return number(value, decimals)
 

@@ -17,7 +17,7 @@ from toolkit.analysis.statistics import Estimate
 from toolkit.report import Figure, Unit
 from toolkit.report.names import code_apart
 from toolkit.report.observers import remark
-from toolkit.report.units import levels_text, number, scale
+from toolkit.report.units import POWERS_FROM, levels_text, number, power_text, scale
 
 #: More cannot be told apart on a page.
 MOST_BARS = 40
@@ -122,7 +122,10 @@ def number_axis(
     """
     size, name = scale(unit, largest)
     axis = axes.xaxis if which == "x" else axes.yaxis
-    axis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value / size)))
+    # One notation on an axis: all are powers where one may be, up to the tick beyond the largest number.
+    is_power = axis.get_scale() == "log" and 10 * largest / size >= POWERS_FROM
+    told = power_text if is_power else _tick
+    axis.set_major_formatter(FuncFormatter(lambda value, _: told(value / size)))
     axis.set_label_text(f"{label} ({name})" if name else label)
     if unit == "bytes" and axis.get_scale() == "linear":
         # Round numbers of the unit shown: round numbers of bytes are none.
