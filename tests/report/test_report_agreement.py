@@ -24,7 +24,10 @@ def test_where_all_agree_one_sentence_says_so():
         "2 within 1 % (1 to the byte or count); 1 beyond it for a named cause; none unexplained"
         in told.sentence
     )
-    assert told.sentence.startswith("3 of 4 predictions (arrays of ")
+    assert told.sentence.startswith(
+        "Predictions of arrays of 100,000 numbers or more, or of no arrays: 3. Measured "
+    )
+    assert told.sentence.endswith(" Predictions of smaller arrays: 1, held to what each claims alone.")
     assert (told.figure != "", told.expected) == (True, "within 1 %, or a named exception")
 
 

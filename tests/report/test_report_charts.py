@@ -236,9 +236,9 @@ def test_a_logarithmic_axis_has_one_notation(largest, expected):
     _, axes = canvas("Title")
     axes.set_yscale("log")
     number_axis(axes, "y", "", largest, "gradient")
-    assert [axes.yaxis.get_major_formatter()(value, 0) for value in (1, 10, 1e6, 1e11) if value <= largest] == (
-        expected
-    )
+    assert [
+        axes.yaxis.get_major_formatter()(value, 0) for value in (1, 10, 1e6, 1e11) if value <= largest
+    ] == (expected)
 
 
 def test_lines_differ_in_more_than_colour(results):

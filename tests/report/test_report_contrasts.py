@@ -16,7 +16,7 @@ def test_times_are_told_with_the_shift_between_them_and_what_its_interval_covers
     )
     assert made.sentence.replace(HARD, " ") == (
         "42.0 ms (range 40.0 to 44.0) and 12.0 ms (range 10.0 to 14.0), the first is 3.50 times the second. "
-        "The shift between them is 30.0 ms (27.0 to 33.0), an interval of 96.8 %; "
+        "The shift between them is 30.0 ms (27.0 to 33.0); the interval covers the true shift with 96.8 %; "
         "the noise floor 8.75 ms; Cliff's delta 1.00."
     )
 

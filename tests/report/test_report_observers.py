@@ -167,7 +167,10 @@ def test_a_remark_stands_under_a_table_where_a_mark_is_in_it_and_nowhere_else(ma
     make(changing=changing, same=["events", "clock", "collector", "heap", "resident"])
     (section, *_) = document(tmp_path, {}).sections
     for one in section.tables:
-        inside = [*(column.heading for column in one.columns), *(str(value) for row in one.rows for value in row)]
+        inside = [
+            *(column.heading for column in one.columns),
+            *(str(value) for row in one.rows for value in row),
+        ]
         assert any(MARK in words for words in inside) is any(MARK in note for note in one.notes), one.title
     assert any(MARK in note for one in section.tables for note in one.notes) is bool(changing)
 

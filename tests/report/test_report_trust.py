@@ -56,6 +56,33 @@ def rows(results: Path, title: str) -> tuple:
     return next((table.rows for table in made.tables if table.title.startswith(title)), ())
 
 
+@pytest.mark.parametrize(
+    ("states", "expected"),
+    [
+        ([("a", False), ("a", True)], "1 commit, with uncommitted changes: some in 1 run, none in 1 run."),
+        ([("a", False), ("b", False)], "2 commits, with uncommitted changes: none in 2 runs."),
+        (
+            [("a", False), (None, None)],
+            "1 commit, with uncommitted changes: none in 1 run, unknown in 1 run.",
+        ),
+        ([("a", True), ("a", True)], ""),
+    ],
+)
+def test_runs_in_other_states_of_the_repository_are_told_beside_the_machine(
+    results: Path, states: list, expected: str
+) -> None:
+    with Writer(results) as store:
+        for replicate, (commit, dirty) in enumerate(states):
+            run = store.begin_run(
+                {"cpu": "Imaginary", "git_commit": commit, "git_dirty": dirty}, [trial(replicate)]
+            )
+            store.add(run, trial(replicate), outcome(1.0))
+            store.end_run(run)
+    *_, machine, after = ("", *told(results)) if expected else (*told(results), "")
+    assert machine == "All trials ran on one machine with one set-up."
+    assert after.startswith(f"Their runs saw the repository at {expected}" if expected else "")
+
+
 def test_a_sound_run_is_told_to_be_one(results: Path) -> None:
     with Writer(results) as store:
         run = store.begin_run({"cpu": "Imaginary", "boot_id": "b"}, [trial(0)])
@@ -68,8 +95,8 @@ def test_a_sound_run_is_told_to_be_one(results: Path) -> None:
         "included.": "confirmed",
         "None of 4 trials failed.": "confirmed",
         "No trial was tried twice.": "confirmed",
-        "Equal trials differ by up to 9.52 %, in the time of loop: no smaller difference between such cells is "
-        "one.": "observed",
+        "Trials of one cell differ by up to 9.52 %, in the time of loop: a smaller difference between two of its "
+        "cells tells nothing. Each experiment has its own such floor.": "observed",
         "All trials ran on one machine with one set-up.": "confirmed",
     }
     ((experiment, measure, quantity, cells, readings, percent),) = rows(results, "Noise floor")

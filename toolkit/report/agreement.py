@@ -10,7 +10,7 @@ from toolkit.report.units import levels_text, number, unit_of, words_of
 __all__ = ["exceptions", "finding", "pairs_table"]
 
 _WITHIN = f"{AGREES_PERCENT:g} %"
-_WHICH = f"arrays of {number(FROM_ELEMENTS, 0)} numbers or more, or no arrays"
+_WHICH = f"arrays of {number(FROM_ELEMENTS, 0)} numbers or more, or of no arrays"
 
 
 def finding(pairs: Sequence[Pair], too_small: int) -> Finding | None:
@@ -39,11 +39,13 @@ def finding(pairs: Sequence[Pair], too_small: int) -> Finding | None:
     if not counts["unexplained"]:
         told.append("none unexplained")
     measured = "; ".join(told)
-    of_all = f" of {len(pairs) + too_small}" if too_small else ""
+    others = (
+        f" Predictions of smaller arrays: {too_small}, held to what each claims alone." if too_small else ""
+    )
     return Finding(
-        sentence=f"{len(pairs)}{of_all} predictions ({_WHICH}), against what was measured: {measured}.",
+        sentence=f"Predictions of {_WHICH}: {len(pairs)}. Measured against these: {measured}.{others}",
         status="deviates" if counts["unexplained"] else "confirmed",
-        figure=f"every predicted-against-measured pair of every experiment, {_WHICH}",
+        figure=f"every predicted-against-measured pair of every experiment, of {_WHICH}",
         expected=f"within {_WITHIN}, or a named exception",
         measured=f"{measured}, of {len(pairs)}",
     )

@@ -67,8 +67,11 @@ def times_as_much(
     )
     if unit == "seconds" and differs.shift.coverage is not None:
         covers = text(100 * differs.shift.coverage, "percent")
-        kind = "an interval of" if differs.shift.is_interval else "which covers the true one with"
-        told += f" The shift between them is {estimate_text(differs.shift, unit)}, {kind} {covers}"
+        kind = "interval" if differs.shift.is_interval else "range"
+        told += (
+            f" The shift between them is {estimate_text(differs.shift, unit)}; the {kind} covers the true shift "
+            f"with {covers}"
+        )
         floor = f"; the noise floor {text(differs.floor, unit)}" if differs.floor is not None else ""
         told += "." if why else f"{floor}; Cliff's delta {number(differs.delta)}."
     made = Finding(sentence=told)

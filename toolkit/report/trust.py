@@ -85,6 +85,7 @@ def trust(contents: Contents, stems: Callable[[str], str], observed: Observed) -
             *_cut_off(contents.runs),
             _wavering(noise),
             _alike(machines),
+            *_repository(contents),
             *_disturbed(observed),
         ),
         tables=tuple(table for table in tables if table.rows),
@@ -150,8 +151,8 @@ def _wavering(noise: Sequence[tuple[Value, ...]]) -> Finding:
         return Finding(sentence="No cell ran twice: how much figures waver is not known.", status="deviates")
     experiment, _, quantity, _, _, most = max(floors, key=lambda row: float(str(row[-1])))
     return Finding(
-        sentence=f"Equal trials differ by up to {number(float(str(most)))} %, in the {quantity} of {experiment}: "
-        "no smaller difference between such cells is one."
+        sentence=f"Trials of one cell differ by up to {number(float(str(most)))} %, in the {quantity} of {experiment}: "
+        "a smaller difference between two of its cells tells nothing. Each experiment has its own such floor."
     )
 
 
@@ -161,6 +162,24 @@ def _alike(machines: Sequence[tuple[Value, ...]]) -> Finding:
     if not machines:
         return Finding(sentence="Where the trials ran is not known.", status="deviates")
     return Finding(sentence=f"Trials ran on {len(machines)} machines or set-ups.", status="deviates")
+
+
+def _repository(contents: Contents) -> Iterator[Finding]:
+    """Say in which states of the repository trials ran, where it is more than one."""
+    ran = {row.run for row in contents.rows}
+    described = [run.description for run in contents.runs if run.id in ran]
+    commits = {one.get("git_commit") for one in described}
+    changes = Counter(one.get("git_dirty") for one in described)
+    if len(commits) > 1 or len(changes) > 1:
+        names = {True: "some", False: "none", None: "unknown"}
+        told = ", ".join(
+            f"{word} in {_count(changes[state], 'run')}" for state, word in names.items() if changes[state]
+        )
+        yield Finding(
+            sentence=f"Their runs saw the repository at {_count(len(commits - {None}), 'commit')}, with "
+            f"uncommitted changes: {told}. The trials shown of one experiment are of one code all the same: its "
+            "digest tells."
+        )
 
 
 def _left_out(contents: Contents) -> list[tuple[Value, ...]]:
