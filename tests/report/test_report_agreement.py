@@ -27,7 +27,7 @@ def test_where_all_agree_one_sentence_says_so():
     assert told.sentence.startswith(
         "Predictions of arrays of 100,000 numbers or more, or of no arrays: 3. Measured "
     )
-    assert told.sentence.endswith(" Predictions of smaller arrays: 1, held to what each claims alone.")
+    assert told.sentence.endswith(" Of smaller arrays: 1 more, held only to what each claims.")
     assert (told.figure != "", told.expected) == (True, "within 1 %, or a named exception")
 
 
@@ -52,7 +52,7 @@ def test_what_no_exception_names_deviates_and_leads_the_table():
         "more than (1) explains",
         "(1)",
     ]
-    assert table.notes[0] == "(1) a cause." and "beside arrays" in table.notes[1]
+    assert table.notes[0] == "(1) A cause." and "beside arrays" in table.notes[1]
     assert [row["deviation_percent"] for row in rows] == pytest.approx([100, 20, 3])
     assert [row["accounted_percent"] for row in rows] == [1, 5.1, 5.1], "a tenth of an array lies beside"
 
@@ -68,7 +68,7 @@ def test_a_cause_is_told_once_and_the_bound_is_what_the_prediction_is_held_to():
     pairs, _ = pairs_of(comparison(103 * S, 100 * S, 5.0), comparison(104 * S, 100 * S, 5.0))
     table = agreement.exceptions(pairs, "exceptions")
     assert [row[-1] for row in table.rows] == ["(1)", "(1)"]
-    assert sum("a cause" in note for note in table.notes) == 1
+    assert sum("A cause" in note for note in table.notes) == 1
     bounds = [f"within {row[-3]:.3g} %" for row in table.rows]
     assert bounds == [pair.comparison.allowance for pair in pairs]
 

@@ -39,9 +39,7 @@ def finding(pairs: Sequence[Pair], too_small: int) -> Finding | None:
     if not counts["unexplained"]:
         told.append("none unexplained")
     measured = "; ".join(told)
-    others = (
-        f" Predictions of smaller arrays: {too_small}, held to what each claims alone." if too_small else ""
-    )
+    others = f" Of smaller arrays: {too_small} more, held only to what each claims." if too_small else ""
     return Finding(
         sentence=f"Predictions of {_WHICH}: {len(pairs)}. Measured against these: {measured}.{others}",
         status="deviates" if counts["unexplained"] else "confirmed",
@@ -77,7 +75,7 @@ def exceptions(pairs: Sequence[Pair], stem: str) -> Table | None:
         name, levels, _, metric = _identity(pair)
         return (name, levels, metric, *_deviation(pair), told, numbered)
 
-    explained = (f"({place}) {cause}." for place, cause in enumerate(causes, 1))
+    explained = (f"({place}) {cause[0].upper()}{cause[1:]}." for place, cause in enumerate(causes, 1))
     return Table(
         stem=stem,
         title=f"Beyond {_WITHIN}, and why",

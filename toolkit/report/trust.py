@@ -151,8 +151,9 @@ def _wavering(noise: Sequence[tuple[Value, ...]]) -> Finding:
         return Finding(sentence="No cell ran twice: how much figures waver is not known.", status="deviates")
     experiment, _, quantity, _, _, most = max(floors, key=lambda row: float(str(row[-1])))
     return Finding(
-        sentence=f"Trials of one cell differ by up to {number(float(str(most)))} %, in the {quantity} of {experiment}: "
-        "a smaller difference between two of its cells tells nothing. Each experiment has its own such floor."
+        sentence=f"Trials of one cell differ by up to {number(float(str(most)))} %, in the {quantity} of "
+        f"{experiment}: a smaller difference between two of its cells tells nothing. Each experiment has its own "
+        "such floor."
     )
 
 
