@@ -8,9 +8,9 @@ time where an allocator returns to the kernel each time.
 What glibc keeps by default, and not with fixed thresholds, is measured in every version of Python that is here; all
 else in the one that runs the bench.
 
-What an allocator keeps also hangs on what the process freed before the workload, here the room that the bench makes for
-Python and takes back (see the probe `resident`). jemalloc, for one, gives pages back by their age: in a process without
-that room it may keep more.
+What an allocator keeps also hangs on what the process freed before the workload, here the room that the bench makes
+for Python and takes back (see the probe `resident`). jemalloc, for one, gives pages back by their age: in a process
+without that room it may keep more.
 """
 
 from toolkit import Experiment, Variable, square
@@ -226,7 +226,7 @@ def fastest_and_slowest(results, python):
             f"{text(differs.floor, 'seconds')}, Cliff's delta {number(differs.delta)})."
         )
     else:
-        judged = "replicates of one cell lie as far apart, which tells nothing of the allocators."
+        judged = "halves of one cell lie as far apart, which tells nothing of the allocators."
     yield Finding(
         sentence=f"{results.levels('iterations')[-1]} iterations with weak references, n=10,000, take {told}: "
         f"{judged}"

@@ -30,7 +30,7 @@ def told(times):
     ("fixed", "default", "expected"),
     [
         ([1.0], [9.0], "without replicates there is no interval"),
-        ([1.0, 1.0, 9.0], [1.1, 1.1, 9.1], "replicates of one cell lie as far apart"),
+        ([1.0, 1.0, 9.0], [1.1, 1.1, 9.1], "halves of one cell lie as far apart"),
         ([1.0, 1.01, 1.02], [9.0, 9.01, 9.02], "the shift between them, 8.00"),
     ],
 )

@@ -27,7 +27,7 @@ def test_a_shift_within_the_noise_is_said_to_be_none(results_of_loop):
     made = contrasts.times_as_much(
         results, "wall_seconds", "timed", "{more}, {less}, {ratio}.", more={"k": 2}, less={"k": 1}
     )
-    assert "not told apart on this machine, where replicates of one cell differ by up to" in made.sentence
+    assert "not told apart on this machine, where halves of one cell differ by up to" in made.sentence
     assert "times" not in made.sentence
     assert "shift between them is 0" in made.sentence
 

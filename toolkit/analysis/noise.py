@@ -34,7 +34,7 @@ USUAL_PAGE_BYTES = 4096
 
 @dataclass(frozen=True, slots=True)
 class Floor:
-    """What replicates of one cell differ by, at most.
+    """What halves of one cell differ by, at most.
 
     Attributes
     ----------

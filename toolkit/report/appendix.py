@@ -91,7 +91,9 @@ GLOSSARY = (
     ),
     (
         "noise floor",
-        "by how much replicates of one cell differ at most: a smaller difference between cells is none",
+        "by how much the replicates of a cell that ran first differ from those that ran later, median against "
+        "median, in the cell where that is most: a smaller difference between cells is none; single readings may "
+        "lie further apart",
     ),
     (
         "Cliff's delta",

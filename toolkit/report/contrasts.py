@@ -26,7 +26,7 @@ def times_as_much(
 ) -> Finding:
     """Say what a metric is in two cells, and how many times as much it is in the first.
 
-    Where the two do not differ by more than replicates of one cell do, or by more than a reading may be off on the
+    Where the two do not differ by more than halves of one cell do, or by more than a reading may be off on the
     host that took it, that is said in place of the ratio. Of times, which differ from replicate to replicate, the
     shift from one cell to the other is told as well, and of those told apart the noise floor and the size of the
     effect.
@@ -104,4 +104,4 @@ def _not_told_apart(differs: Effect, of_medians: float, unit: Unit) -> str:
     if of_medians * differs.shift.median < 0:
         return "not told apart, for the medians and the shift between them tell opposite differences"
     floor = text(differs.floor, unit)
-    return f"not told apart on this machine, where replicates of one cell differ by up to {floor}"
+    return f"not told apart on this machine, where halves of one cell differ by up to {floor}"

@@ -64,7 +64,7 @@ def trust(contents: Contents, stems: Callable[[str], str], observed: Observed) -
             stems("trust-failures"),
         ),
         _table(
-            "Noise floor: what equal trials differ by, at most",
+            "Noise floor: how far the first half of equal trials lies from the second, at most",
             ("experiment", "measure", "quantity", "cells_count", "readings_count", "floor_percent"),
             noise,
             stems("trust-noise"),
@@ -151,9 +151,9 @@ def _wavering(noise: Sequence[tuple[Value, ...]]) -> Finding:
         return Finding(sentence="No cell ran twice: how much figures waver is not known.", status="deviates")
     experiment, _, quantity, _, _, most = max(floors, key=lambda row: float(str(row[-1])))
     return Finding(
-        sentence=f"Trials of one cell differ by up to {number(float(str(most)))} %, in the {quantity} of "
-        f"{experiment}: a smaller difference between two of its cells tells nothing. Each experiment has its own "
-        "such floor."
+        sentence=f"Between the first and the second half of equal trials medians differ by up to "
+        f"{number(float(str(most)))} %, in the {quantity} of {experiment}: a smaller difference between two of its "
+        "cells tells nothing. Each experiment has its own such floor."
     )
 
 
