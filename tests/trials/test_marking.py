@@ -4,12 +4,13 @@ import os
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
 
-from toolkit.trials import marking
+from toolkit.trials import killing, marking
 from toolkit.trials.marking import end_marked, mark, number_of
 
 pytestmark = pytest.mark.skipif(
@@ -98,15 +99,15 @@ def test_it_returns_when_all_have_gone(started, tmp_path):
 def test_a_number_that_has_come_to_mean_another_process_is_left_alone(started, tmp_path):
     other = started(SLEEP, mark(tmp_path / "other"))
     # As where the process that was found has ended, and this one has got its number.
-    marking._kill(other.pid, marking._wanted(tmp_path))
+    killing._kill(other.pid, partial(marking._carries, other.pid, marking._wanted(tmp_path)))
     time.sleep(0.1)
     assert other.poll() is None
 
 
 def test_it_does_not_wait_for_ever_for_what_the_kernel_holds_back(started, tmp_path, monkeypatch):
     marked = started(SLEEP, mark(tmp_path))
-    monkeypatch.setattr(marking, "_PATIENCE_SECONDS", 0.05)
-    monkeypatch.setattr(marking, "_kill", lambda process_id, wanted: None)
+    monkeypatch.setattr(killing, "_PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(killing, "_kill", lambda process_id, is_still: None)
     end_marked(tmp_path)
     assert marked.poll() is None
 
@@ -114,4 +115,4 @@ def test_it_does_not_wait_for_ever_for_what_the_kernel_holds_back(started, tmp_p
 def test_this_process_is_never_among_them():
     wanted = Path("/proc/self/environ").read_bytes().split(b"\0")[0], b"none"
     assert marking._carries(os.getpid(), wanted)
-    assert os.getpid() not in list(marking._carrying(wanted))
+    assert os.getpid() not in [process_id for process_id, _ in marking._carrying(wanted)]

@@ -1,19 +1,14 @@
 """The descendants of a trial: seen while it runs, so that they can be ended also where they bear no mark."""
 
 import os
-import signal
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
-__all__ = ["Descendants"]
+from toolkit.trials.killing import kill_all, stat_of
 
-#: What is killed takes a moment to go; one that the kernel holds back is left after this.
-_PATIENCE_SECONDS = 5.0
-#: Places in /proc/PID/stat after the name: proc_pid_stat(5), fields 3, 4 and 22.
-_STATE, _PARENT, _STARTED = 0, 1, 19
+__all__ = ["Descendants"]
 
 
 class Descendants:
@@ -45,8 +40,8 @@ class Descendants:
 
     def add(self, process_id: int) -> None:
         """Remember a process as one that was seen."""
-        if stat := _stat(process_id):
-            self._remember(process_id, stat[_STARTED])
+        if stat := stat_of(process_id):
+            self._remember(process_id, stat.started)
 
     def _remember(self, process_id: int, started: str) -> None:
         if (process_id, started) in self._seen:
@@ -72,27 +67,23 @@ class Descendants:
             except OSError:
                 continue
             for child in map(int, children):
-                stat = _stat(child)
+                stat = stat_of(child)
                 # It may have ended meanwhile, and its number have come to mean another one.
-                if stat and int(stat[_PARENT]) == process_id:
-                    self._remember(child, stat[_STARTED])
+                if stat and stat.parent == process_id:
+                    self._remember(child, stat.started)
                     yield child
                     yield from self.look(child)
 
     def end(self) -> None:
         """Kill those that were seen, with what has come of them since, and wait until they have gone."""
-        if not hasattr(os, "pidfd_open"):
-            return
-        until = time.monotonic() + _PATIENCE_SECONDS
-        while left := {one for one in self._seen if _runs(*one)}:
-            for process_id, started in left:
-                # What it starts from now on is seen in the next round.
-                for _ in self.look(process_id):
-                    pass
-                _kill(process_id, started)
-            if time.monotonic() > until:
-                return
-            time.sleep(0.001)
+        kill_all(self._running)
+
+    def _running(self) -> Iterator[tuple[int, Callable[[], bool]]]:
+        for process_id, started in {one for one in self._seen if _runs(*one)}:
+            # What it starts from now on is seen in the next round.
+            for _ in self.look(process_id):
+                pass
+            yield process_id, partial(_runs, process_id, started)
 
 
 @cache
@@ -103,30 +94,6 @@ def _boot() -> str:
         return "unknown"
 
 
-def _stat(process_id: int) -> list[str]:
-    """Return what the kernel tells of a process after its name; nothing when it has gone."""
-    try:
-        with open(f"/proc/{process_id}/stat", encoding="ascii", errors="replace") as told:
-            # A name may hold anything, also what looks like its end.
-            return told.read().rpartition(")")[2].split()
-    except OSError:
-        return []
-
-
 def _runs(process_id: int, started: str) -> bool:
-    stat = _stat(process_id)
-    return bool(stat) and stat[_STARTED] == started and stat[_STATE] not in "ZX"
-
-
-def _kill(process_id: int, started: str) -> None:
-    try:
-        descriptor = os.pidfd_open(process_id)
-    except OSError:
-        return
-    try:
-        # Looked at again while it is held: meanwhile the number may have come to mean another process.
-        if _runs(process_id, started):
-            with suppress(ProcessLookupError, PermissionError):
-                signal.pidfd_send_signal(descriptor, signal.SIGKILL)
-    finally:
-        os.close(descriptor)
+    stat = stat_of(process_id)
+    return stat is not None and not stat.has_ended and stat.started == started

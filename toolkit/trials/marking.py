@@ -9,12 +9,13 @@ there.
 
 import os
 import resource
-import signal
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
+
+from toolkit.trials.killing import kill_all, stat_of
 
 __all__ = ["bear", "end_marked", "mark", "number_of"]
 
@@ -22,8 +23,6 @@ _NAME = "TOOLKIT_TRIAL"
 _RLIMIT_LOCKS = 10  # asm-generic/resource.h
 #: Above what anybody sets by hand.
 _LEAST = 1 << 62
-#: What is killed takes a moment to go; one that the kernel holds back is left after this.
-_PATIENCE_SECONDS = 5.0
 
 #: What stands in the environment, and what among the limits.
 _Marks: TypeAlias = tuple[bytes, bytes]
@@ -65,27 +64,20 @@ def end_marked(folder: Path) -> None:
     One that was given another environment is found by its limits. What has changed both is not found. It works on
     Linux from 5.3 on; elsewhere it does nothing.
     """
-    if sys.platform != "linux" or not hasattr(os, "pidfd_open"):
-        return
-    wanted = _wanted(folder)
-    until = time.monotonic() + _PATIENCE_SECONDS
-    while marked := list(_carrying(wanted)):
-        for process_id in marked:
-            _kill(process_id, wanted)
-        if time.monotonic() > until:
-            return
-        time.sleep(0.001)
+    if sys.platform == "linux":
+        wanted = _wanted(folder)
+        kill_all(lambda: _carrying(wanted))
 
 
 def _wanted(folder: Path) -> _Marks:
     return f"{_NAME}={folder.name}".encode(), f" {number_of(folder)} ".encode()
 
 
-def _carrying(wanted: _Marks) -> Iterator[int]:
+def _carrying(wanted: _Marks) -> Iterator[tuple[int, Callable[[], bool]]]:
     own = os.getpid()
     for name in os.listdir("/proc"):
         if name.isdigit() and int(name) != own and _carries(int(name), wanted):
-            yield int(name)
+            yield int(name), partial(_carries, int(name), wanted)
 
 
 def _carries(process_id: int, wanted: _Marks) -> bool:
@@ -93,12 +85,10 @@ def _carries(process_id: int, wanted: _Marks) -> bool:
     if variable in _read(process_id, "environ").split(b"\0"):
         return True
     # What has ended keeps its limits, unlike its environment, until its parent asks for it.
-    return limit in _read(process_id, "limits") and not _has_ended(process_id)
-
-
-def _has_ended(process_id: int) -> bool:
-    # A name may hold anything, also what looks like its end.
-    return _read(process_id, "stat").rpartition(b")")[2].split()[:1] in ([], [b"Z"], [b"X"])
+    if limit not in _read(process_id, "limits"):
+        return False
+    stat = stat_of(process_id)
+    return stat is not None and not stat.has_ended
 
 
 def _read(process_id: int, name: str) -> bytes:
@@ -108,19 +98,3 @@ def _read(process_id: int, name: str) -> bytes:
     except OSError:
         # It has gone, or belongs to somebody else.
         return b""
-
-
-def _kill(process_id: int, wanted: _Marks) -> None:
-    try:
-        descriptor = os.pidfd_open(process_id)
-    except OSError:
-        return
-    try:
-        # Looked at again while it is held: meanwhile the number may have come to mean another process.
-        if _carries(process_id, wanted):
-            signal.pidfd_send_signal(descriptor, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        # It has ended, or become another user's.
-        return
-    finally:
-        os.close(descriptor)
