@@ -9,7 +9,7 @@ from weakref import ref
 import numpy as np
 
 from toolkit.core import events
-from toolkit.core.buffers import Reused, ones_like
+from toolkit.core.buffers import SOLE_REFERENCES, Reused, ones_like
 from toolkit.core.config import current_config, using_config
 from toolkit.core.function import Function
 from toolkit.core.variable import Array, Variable
@@ -326,7 +326,7 @@ class _Pass:
     ) -> Gradient:
         if (
             self._in_place
-            and sys.getrefcount(gradient) == _SOLE_REFERENCES
+            and sys.getrefcount(gradient) == SOLE_REFERENCES
             and type(gradient) is np.ndarray
             and gradient.base is None
             and gradient.flags.writeable
@@ -407,15 +407,6 @@ def _differentiable(root: Variable) -> Variable:
     if root.data.dtype.kind != "f":
         raise TypeError(f"backward needs real floating data, and this variable holds {root.data.dtype}")
     return root
-
-
-def _references(gradient: Gradient) -> int:
-    return sys.getrefcount(gradient)
-
-
-_contained = [np.zeros(1)]
-#: What `sys.getrefcount` tells of an argument that only a container of the caller's refers to.
-_SOLE_REFERENCES = _references(_contained[0])
 
 
 def _arrays(gradients: tuple[Gradient | None, ...]) -> Any:

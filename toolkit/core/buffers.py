@@ -17,7 +17,15 @@ import numpy as np
 
 from toolkit.core.variable import Array
 
-__all__ = ["LEAST_BYTES", "Reused", "kept_bytes", "ones_like", "release_buffers", "reusing"]
+__all__ = [
+    "LEAST_BYTES",
+    "SOLE_REFERENCES",
+    "Reused",
+    "kept_bytes",
+    "ones_like",
+    "release_buffers",
+    "reusing",
+]
 
 #: Smaller results are left to numpy: to find memory for them here would take longer than the page faults do.
 LEAST_BYTES = 1 << 15
@@ -143,7 +151,7 @@ def _room(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Reused | None:
 def _memory(size: int, free: list[Array]) -> Array:
     # A view may have outlived the array that gave the memory back: then somebody still refers to it.
     for place in range(len(free) - 1, -1, -1):
-        if _references(free[place]) == _SOLE_REFERENCES:
+        if _references(free[place]) == SOLE_REFERENCES:
             return free.pop(place)
     return np.empty(size, np.uint8)
 
@@ -153,5 +161,5 @@ def _references(memory: Array) -> int:
 
 
 _contained = [np.zeros(1)]
-#: What `sys.getrefcount` tells of an argument that only a list refers to.
-_SOLE_REFERENCES = _references(_contained[0])
+#: What `sys.getrefcount` tells of an argument that only a container of the caller's refers to.
+SOLE_REFERENCES = _references(_contained[0])
