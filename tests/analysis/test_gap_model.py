@@ -68,14 +68,14 @@ def test_tuples_of_graphs_that_were_collected_young_are_made_again_without_being
         assert round(counted(lambda: graph(3), 100), 1) == made
 
 
-def most_counted(call):
-    """Return by how much the count at most rises during `call`."""
+def most_counted(prepare, call):
+    """Return by how much the count at most rises during `call`, which is given what was prepared for it."""
     for more in itertools.count():
-        made = [call() for _ in range(3)]
+        prepared = prepare()
         collections = gc.get_stats()[0]["collections"]
         gc.set_threshold(gc.get_count()[0] + more, 1000, 1000)
         gc.enable()
-        made.append(call())
+        call(prepared)
         gc.disable()
         gc.set_threshold(*THRESHOLDS)
         if gc.get_stats()[0]["collections"] == collections:
@@ -86,7 +86,11 @@ def most_counted(call):
 def test_what_passes_while_an_array_is_drawn_is_counted(counting):
     rng = np.random.default_rng(0)
     kept = [Variable(ARRAY) for _ in range(20)]
-    assert most_counted(lambda: rng.standard_normal(10)) == DRAWN[0]
+
+    def draw(made):
+        made.append(rng.standard_normal(10))
+
+    assert most_counted(lambda: [rng.standard_normal(10) for _ in range(3)], draw) == DRAWN[0]
     assert len(kept) == 20
 
 
@@ -99,16 +103,7 @@ def counts_while_called(listener):
         kept = [graph(3) for _ in range(50)]
         kept.clear()
         gc.collect(0)
-        for more in itertools.count():
-            x = square(Variable(ARRAY))
-            collections = gc.get_stats()[0]["collections"]
-            gc.set_threshold(gc.get_count()[0] + more, 1000, 1000)
-            gc.enable()
-            square(x)
-            gc.disable()
-            gc.set_threshold(*THRESHOLDS)
-            if gc.get_stats()[0]["collections"] == collections:
-                return more
+        return most_counted(lambda: square(Variable(ARRAY)), square)
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="from 3.12 on comprehensions make no function")
