@@ -221,12 +221,15 @@ def test_figures_are_those_of_trials_at_home_to_the_byte(machines, trials_of):
     trials = trials_of(100_000, measures=("resident", "traced"))
     facts, ended = run_on(machines.address, trials)
     assert {trial.key for trial, _ in ended} == {trial.key for trial in trials}
-    names = ["peak_rss_bytes", "end_rss_bytes", "peak_traced_bytes", "peak_traced_total_bytes"]
+    names = ["peak_rss_bytes", "end_rss_bytes", "peak_traced_bytes", "end_traced_bytes"]
     for trial, outcome in ended:
         assert outcome.status == "ok", outcome.message
         at_home = supervise(trial)
         for name in names:
             assert outcome.metrics.get(name) == at_home.metrics.get(name)
+        # Opening a file leaves a string in CPython's cache of methods, or not: that hangs on addresses.
+        total = "peak_traced_total_bytes"
+        assert outcome.metrics.get(total, 0) == pytest.approx(at_home.metrics.get(total, 0), abs=1024)
         assert outcome.conditions["attempts"] == 1
         assert {name: outcome.conditions[name] for name in at_home.conditions} == at_home.conditions
         for name in ("cpu", "kernel", "libc", "machine", "transparent_hugepages"):
