@@ -50,6 +50,17 @@ def test_one_output_comes_unwrapped_and_several_as_a_tuple(answer, single):
     assert isinstance(y, Variable if single else tuple)
 
 
+@pytest.mark.parametrize("enable_backprop", [True, False])
+def test_an_output_has_every_attribute_of_a_variable_made_by_hand(enable_backprop):
+    by_hand = Variable(np.ones(2))
+    with using_config(enable_backprop=enable_backprop):
+        output = square(by_hand)
+    made = {name: getattr(by_hand, name) for name in Variable.__slots__ if hasattr(by_hand, name)}
+    assert {"data", "name", "grad", "creator", "generation", "untracked"} <= made.keys()
+    assert [name for name in made if not hasattr(output, name)] == []
+    assert output.name is output.grad is None
+
+
 def test_a_list_is_no_array():
     with pytest.raises(TypeError, match="not list"):
         Answer([1.0, 2.0])(Variable(np.ones(2)))

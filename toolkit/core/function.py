@@ -1,6 +1,6 @@
 """Function: a computation, its gradient, and the node it leaves in the graph (book steps 11 to 18)."""
 
-from typing import Any
+from typing import Any, Final
 from weakref import ref
 
 import numpy as np
@@ -9,9 +9,11 @@ from toolkit.core import events
 from toolkit.core.buffers import reusing
 from toolkit.core.config import Config, current_config
 from toolkit.core.saving import Guarded, Restored, Rounded, kept, kept_data, with_data, without_data
-from toolkit.core.variable import Array, Constant, Operand, Variable, as_array
+from toolkit.core.variable import Array, Constant, Operand, Variable, as_array, no_array_error
 
 __all__ = ["Function", "compute"]
+
+_new: Final = object.__new__
 
 
 class Function:
@@ -105,34 +107,46 @@ class Function:
         The functions of the core go this way: to find out that an instance is new takes as long as the square of a
         number, because a slot that was never set raises.
         """
-        generation = 0
-        for x in inputs:
-            if not isinstance(x, Variable):
-                inputs = _as_variables(inputs)
-                generation = max([x.generation for x in inputs])
-                break
-            if x.generation > generation:
-                generation = x.generation
         config = current_config()
-        if config.buffers == "reused":
-            ys = self.forward(*[reusing(x.data) for x in inputs])
-        elif len(inputs) == 1:
-            # Most functions have one input or two: no list is made of them.
-            ys = self.forward(inputs[0].data)
-        elif len(inputs) == 2:
-            ys = self.forward(inputs[0].data, inputs[1].data)
+        # Most functions have one input or two: nothing goes over those in a loop.
+        if len(inputs) == 1 and config.buffers == "fresh":
+            (x,) = inputs
+            if not isinstance(x, Variable):
+                inputs = (x,) = _as_variables(inputs)
+            generation = x.generation
+            ys = self.forward(x.data)
+        elif len(inputs) == 2 and config.buffers == "fresh":
+            a, b = inputs
+            if not (isinstance(a, Variable) and isinstance(b, Variable)):
+                inputs = a, b = _as_variables(inputs)
+            generation = a.generation if a.generation > b.generation else b.generation
+            ys = self.forward(a.data, b.data)
         else:
-            ys = self.forward(*[x.data for x in inputs])
+            for x in inputs:
+                if not isinstance(x, Variable):
+                    inputs = _as_variables(inputs)
+                    break
+            generation = max([x.generation for x in inputs], default=0)
+            if config.buffers == "reused":
+                ys = self.forward(*[reusing(x.data) for x in inputs])
+            else:
+                ys = self.forward(*[x.data for x in inputs])
         if type(ys) is tuple:
             if len(ys) != 1:
                 outputs = tuple([Variable(as_array(y)) for y in ys])
                 del ys
                 return self._record_several(inputs, outputs, generation, config)
             (ys,) = ys
-        # From here on there is one output, the common case: nothing goes over outputs in a loop.
-        y = Variable(ys if type(ys) is np.ndarray else as_array(ys))
+        if type(ys) is not np.ndarray:
+            ys = as_array(ys)
+            if not isinstance(ys, np.ndarray):
+                raise no_array_error(ys)
+        # From here on there is one output, the common case, made without a call of its `__init__`.
+        y = _new(Variable)
+        y.data = ys
         # Held no longer than the call needs it.
         del ys
+        y.name = y.grad = None
         if config.enable_backprop:
             self.inputs = inputs
             self.generation = generation
@@ -140,10 +154,13 @@ class Function:
             y.creator = self
             y.position = 0
             y.generation = generation + 1
+            y.untracked = False
             self.outputs = (ref(y),) if config.references == "weak" else (y,)
             if config.saves != "inputs" or config.storage != "exact":
                 self._save((y,), config)
         else:
+            y.creator = None
+            y.generation = 0
             y.untracked = True
         if events.listeners:
             events.announce_call(self, inputs, (y,))

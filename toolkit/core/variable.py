@@ -8,7 +8,7 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from toolkit.core.function import Function
 
-__all__ = ["Array", "Constant", "Operand", "Variable", "as_array", "as_variable"]
+__all__ = ["Array", "Constant", "Operand", "Variable", "as_array", "as_variable", "no_array_error"]
 
 Array: TypeAlias = npt.NDArray[Any]
 Operand: TypeAlias = "Variable | Array | np.generic | float"
@@ -49,9 +49,7 @@ class Variable:
 
     def __init__(self, data: Array, name: str | None = None) -> None:
         if not isinstance(data, np.ndarray):
-            raise TypeError(
-                f"Variable needs a numpy array, not {type(data).__name__}; as_array makes one of a scalar"
-            )
+            raise no_array_error(data)
         self.data = data
         self.name = name
         self.grad: Any = None
@@ -173,6 +171,13 @@ def as_array(value: Any) -> Any:
     if type(value) is np.ndarray:
         return value
     return np.array(value) if np.isscalar(value) else value
+
+
+def no_array_error(value: object) -> TypeError:
+    """Return the error that says of a value that it can be no variable's data."""
+    return TypeError(
+        f"Variable needs a numpy array, not {type(value).__name__}; as_array makes one of a scalar"
+    )
 
 
 def as_variable(value: Operand) -> Variable:

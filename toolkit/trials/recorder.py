@@ -307,17 +307,22 @@ class Recorder(Listener):
         self.recording.events.append(Ended(self.moments.now()))
         self._has_ended = True
 
+    def _output(self, variable: Variable) -> int:
+        """Return the number of an output. A single one is made without `__init__`, and so not heard of before."""
+        number = self.living.numbers.of(variable)
+        return number if self.living.follows(number) else self.living.add(variable)
+
     def called(self, function: Function, inputs: tuple[Variable, ...], outputs: tuple[Variable, ...]) -> None:
         """Write down the call, and the leaves that it made of scalars and arrays among its inputs."""
         if self.deaf:
             return
         living = self.living
         used = tuple([self.known(x) for x in inputs])
+        made = tuple([self._output(y) for y in outputs])
         held = Saved(function)
         saved, keeps, attributes = map(living.numbers_of, (held.saved, held.keeps, held.attributes))
         moment = self.moments.now()
         unsaved, self._above_unsaved_bytes = self._above_unsaved_bytes, None
-        made = tuple([living.numbers.of(y) for y in outputs])
         for number in self._born_in_call:
             if number not in made:
                 born = Born(Moment(moment.other_bytes, 0), number, living.data[number])
