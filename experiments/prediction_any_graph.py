@@ -119,7 +119,7 @@ def predict(cell, interpreter):
     from toolkit.analysis.predictions import Prediction
     from toolkit.analysis.simulation import Mode
     from toolkit.analysis.simulation.engine import simulate
-    from toolkit.trials.recorder import record
+    from toolkit.recording.recorder import record
 
     rng = np.random.default_rng(0)
     recording = record(lambda: GRAPHS[cell["graph"]](rng.standard_normal, cell["n"]))

@@ -28,7 +28,7 @@ settings.load_profile("repeatable")
 
 #: Alive throughout: frozen and not thawed, it would be hidden.
 _SEEN: list[object] = []
-#: What recordings and listings put others in the place of: see `toolkit.trials.hearing`.
+#: What recordings and listings put others in the place of: see `toolkit.recording.hearing`.
 _WRAPPED = [
     *((Variable, name) for name in ("__init__", "backward", "data", "grad", "unchain")),
     *((Function, name) for name in ("_save", "apply")),

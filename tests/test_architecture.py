@@ -18,7 +18,7 @@ FLOORS = [
     {"nn"},
     {"probes", "engines", "retention"},
     {"trials"},
-    {"store"},
+    {"store", "recording"},
     {"analysis"},
     {"report"},
 ]

@@ -12,8 +12,8 @@ from toolkit.analysis.simulation.engine import simulate
 from toolkit.core.buffers import release_buffers
 from toolkit.core.checksum import checksum
 from toolkit.probes.traced import tracing_arrays
+from toolkit.recording.recorder import record
 from toolkit.trials.collecting import collecting
-from toolkit.trials.recorder import record
 
 RNG = np.random.default_rng(0)
 #: Wide enough that the results of its layers are large arrays, as `buffers` has it.

@@ -32,8 +32,8 @@ from toolkit.analysis.predictions import backward, forward, loop_without_collect
 from toolkit.analysis.simulation import Mode
 from toolkit.analysis.simulation.engine import simulate
 from toolkit.probes.traced import tracing_arrays
+from toolkit.recording.recorder import UnpredictableError, record
 from toolkit.trials.collecting import collecting
-from toolkit.trials.recorder import UnpredictableError, record
 
 # Beside each measurement everything is collected.
 pytestmark = pytest.mark.usefixtures("quick_collections")

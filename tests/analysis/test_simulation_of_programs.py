@@ -26,8 +26,8 @@ from toolkit import (
 )
 from toolkit.analysis.simulation.engine import simulate
 from toolkit.probes.traced import tracing_arrays
+from toolkit.recording.recorder import record
 from toolkit.trials.collecting import collecting
-from toolkit.trials.recorder import record
 
 # Beside each measurement everything is collected.
 pytestmark = pytest.mark.usefixtures("quick_collections")

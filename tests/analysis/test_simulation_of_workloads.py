@@ -31,7 +31,7 @@ from toolkit.nn.adam import Adam
 from toolkit.nn.linear import Linear
 from toolkit.nn.momentum import Momentum
 from toolkit.probes.traced import tracing_arrays
-from toolkit.trials.recorder import record
+from toolkit.recording.recorder import record
 
 # Beside each measurement everything is collected.
 pytestmark = pytest.mark.usefixtures("quick_collections")

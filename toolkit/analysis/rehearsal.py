@@ -12,11 +12,11 @@ from toolkit.analysis.simulation import Mode, Simulated
 from toolkit.analysis.simulation.engine import simulate
 from toolkit.core.config import Config
 from toolkit.probes import Position
+from toolkit.recording import Called, Recording, WentBack
+from toolkit.recording.recorder import Recorder, UnpredictableError, record
 from toolkit.trials import Level
 from toolkit.trials.collecting import Policy, policy_of
 from toolkit.trials.levels import toggle_levels, workload_levels
-from toolkit.trials.recorder import Recorder, UnpredictableError, record
-from toolkit.trials.recording import Called, Recording, WentBack
 from toolkit.trials.running import RunningTrial
 
 __all__ = [
@@ -219,12 +219,12 @@ def recorded(
     policy : Policy
         After which steps a collection follows; Python does not collect by itself.
     toggles : mapping of str to level, optional
-        As `trials.recorder.record` takes them.
+        As `recording.recorder.record` takes them.
 
     Raises
     ------
     UnpredictableError
-        See `trials.recorder.record`.
+        See `recording.recorder.record`.
     WorkloadRaisedError
         The workload raises.
     """

@@ -19,9 +19,9 @@ from toolkit.analysis.predictions import Prediction
 from toolkit.analysis.rehearsal import mode_of
 from toolkit.analysis.simulation import Simulated
 from toolkit.analysis.simulation.engine import simulate
+from toolkit.recording import Born, Called, Iterated, Recording
 from toolkit.trials import Level
 from toolkit.trials.collecting import policy_of
-from toolkit.trials.recording import Born, Called, Iterated, Recording
 
 __all__ = ["simulated_under"]
 

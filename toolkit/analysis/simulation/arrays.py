@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 
-from toolkit.trials.recording import Gradient
+from toolkit.recording import Gradient
 
 __all__ = ["Arrays", "Gradients"]
 

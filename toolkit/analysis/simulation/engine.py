@@ -7,7 +7,7 @@ from toolkit.analysis.simulation import Mode, Simulated
 from toolkit.analysis.simulation.arrays import Arrays
 from toolkit.analysis.simulation.graph import Collector, Graph
 from toolkit.analysis.simulation.passes import ImpossibleError, Passes, decided
-from toolkit.trials.recording import (
+from toolkit.recording import (
     ArrayLetGo,
     ArrayTaken,
     Born,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from toolkit.analysis.counting import Counts, call_node
 from toolkit.analysis.simulation.arrays import Arrays, Gradients
-from toolkit.trials.recording import Called
+from toolkit.recording import Called
 
 __all__ = ["Collector", "FunctionNode", "Graph"]
 

@@ -8,7 +8,7 @@ from toolkit.analysis.counting import STEPPED
 from toolkit.analysis.simulation import Mode
 from toolkit.analysis.simulation.arrays import Gradients
 from toolkit.analysis.simulation.graph import Graph
-from toolkit.trials.recording import Gradient, PassedOn, StepEnded, Stepped, WentBack
+from toolkit.recording import Gradient, PassedOn, StepEnded, Stepped, WentBack
 
 __all__ = ["ImpossibleError", "Passes", "decided"]
 

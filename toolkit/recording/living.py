@@ -14,8 +14,8 @@ import numpy as np
 from toolkit.core.function import Function
 from toolkit.core.saving import Kept, Rounded, StandIn
 from toolkit.core.variable import Array, Variable
-from toolkit.trials.holding import OWN_REFERENCES, Arrays, Numbers, attributes_of, kept_by, saved_by
-from toolkit.trials.recording import ArrayLetGo, ArrayTaken, FunctionLetGo, Gradient, LetGo, Recording
+from toolkit.recording import ArrayLetGo, ArrayTaken, FunctionLetGo, Gradient, LetGo, Recording
+from toolkit.recording.holding import OWN_REFERENCES, Arrays, Numbers, attributes_of, kept_by, saved_by
 
 __all__ = ["Living", "Saved"]
 

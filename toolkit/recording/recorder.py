@@ -18,12 +18,7 @@ from toolkit.core.events import Listener, listening
 from toolkit.core.function import Function
 from toolkit.core.variable import Array, Variable
 from toolkit.probes.traced import tracing_arrays
-from toolkit.trials.collecting import collecting
-from toolkit.trials.hearing import hearing
-from toolkit.trials.living import Living, Saved
-from toolkit.trials.moments import Moments
-from toolkit.trials.passes import Passes
-from toolkit.trials.recording import (
+from toolkit.recording import (
     ArrayLetGo,
     Born,
     Called,
@@ -38,6 +33,11 @@ from toolkit.trials.recording import (
     Replaced,
     Unchained,
 )
+from toolkit.recording.hearing import hearing
+from toolkit.recording.living import Living, Saved
+from toolkit.recording.moments import Moments
+from toolkit.recording.passes import Passes
+from toolkit.trials.collecting import collecting
 
 __all__ = ["Recorder", "UnpredictableError", "record"]
 

@@ -2,8 +2,8 @@
 
 import tracemalloc
 
-from toolkit.trials.holding import Arrays
-from toolkit.trials.recording import Moment, Recording, Worked
+from toolkit.recording import Moment, Recording, Worked
+from toolkit.recording.holding import Arrays
 
 __all__ = ["Moments"]
 

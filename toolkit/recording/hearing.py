@@ -22,8 +22,8 @@ from toolkit.core.saving import StandIn
 from toolkit.core.variable import Array, Operand, Variable
 
 if TYPE_CHECKING:
-    from toolkit.trials.passes import Passes
-    from toolkit.trials.recorder import Recorder
+    from toolkit.recording.passes import Passes
+    from toolkit.recording.recorder import Recorder
 
 __all__ = ["hearing"]
 

@@ -9,7 +9,7 @@ from toolkit.core.config import current_config, named_toggles
 from toolkit.core.function import Function
 from toolkit.core.saving import StandIn
 from toolkit.core.variable import Array, Variable
-from toolkit.trials.recording import (
+from toolkit.recording import (
     GaveUp,
     Gradient,
     GradientSet,
@@ -22,7 +22,7 @@ from toolkit.trials.recording import (
 )
 
 if TYPE_CHECKING:
-    from toolkit.trials.recorder import Recorder
+    from toolkit.recording.recorder import Recorder
 
 __all__ = ["Passes"]
 
