@@ -16,8 +16,8 @@ def peaks(measured, predicted=10 * PAGE, name="rss"):
 
 @pytest.mark.parametrize(
     ("off_pages", "status", "measured"),
-    [(2, "confirmed", "1 of 1 cells hold; the worst is off by 2.00 pages"),
-     (3, "deviates", "0 of 1 cells hold; the worst is off by 3.00 pages")],
+    [(2, "confirmed", "1 of 1 cell holds; the worst is off by 2.00 pages"),
+     (3, "deviates", "0 of 1 cell holds; the worst is off by 3.00 pages")],
 )  # fmt: skip
 def test_agreement_is_what_the_comparison_says(results_of_loop, off_pages, status, measured):
     results = results_of_loop((1, peaks((10 + off_pages) * PAGE)))

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from toolkit.analysis.statistics import Estimate, median
 from toolkit.report.units import (
+    counted,
     estimate_text,
     level_text,
     levels_text,
@@ -108,3 +109,8 @@ def test_levels():
         "n=100,000, gc=off, retain_grad=True, scale=0.5"
     )
     assert level_text(2.0) == "2"
+
+
+@pytest.mark.parametrize(("count", "words"), [(0, "0 trials"), (1, "1 trial"), (1234, "1,234 trials")])
+def test_things_are_counted_in_words(count, words):
+    assert counted(count, "trial") == words

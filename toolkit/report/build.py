@@ -32,7 +32,7 @@ from toolkit.report.folder import write_folder
 from toolkit.report.names import unique_stems
 from toolkit.report.observers import remark
 from toolkit.report.sections import section
-from toolkit.report.units import levels_text, number
+from toolkit.report.units import counted, levels_text, number
 from toolkit.store import Contents, Row, Run
 from toolkit.store.read import read_store, series
 from toolkit.trials import MEASURES, Measure
@@ -171,8 +171,7 @@ def _summary(contents: Contents) -> str:
 def _warnings(contents: Contents) -> tuple[str, ...]:
     if not contents.damaged:
         return ()
-    count = len(contents.damaged)
-    rows = "1 damaged row" if count == 1 else f"{number(count, 0)} damaged rows"
+    rows = counted(len(contents.damaged), "damaged row")
     return (f"Left out: {rows} of the store, listed where this report says how far to trust this run.",)
 
 

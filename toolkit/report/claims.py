@@ -7,7 +7,7 @@ from toolkit.analysis.comparison import allowances, compare
 from toolkit.analysis.results import Cell, Results
 from toolkit.report import Finding
 from toolkit.report.finding import absent, flagged, judged
-from toolkit.report.units import estimate_text, number, text, unit_of, words_of
+from toolkit.report.units import counted, estimate_text, number, text, unit_of, words_of
 from toolkit.trials import Level
 
 __all__ = [
@@ -89,7 +89,7 @@ def at_most_anywhere(
     if not readings:
         return absent(what, expected)
     cells = results.cells(metric, measure, None, where)
-    measured = f"{text(max(readings), unit)} or less in {len(cells)} cells"
+    measured = f"{text(max(readings), unit)} or less in {counted(len(cells), 'cell')}"
     return judged(what, measured, expected, max(readings) <= limit, cells)
 
 
@@ -173,7 +173,8 @@ def agreement(
     holding = sum(bool(one.holds) for one in claimed)
     worst = max(claimed, key=lambda one: abs(one.off or 0))
     off = f"{number(abs(worst.off or 0))}{worst.off_unit}"
-    measured = f"{holding} of {len(claimed)} cells hold; the worst is off by {off}"
+    hold = "holds" if len(claimed) == 1 else "hold"
+    measured = f"{holding} of {counted(len(claimed), 'cell')} {hold}; the worst is off by {off}"
     made = Finding(
         sentence=f"{what}: {measured}.",
         status="confirmed" if holding == len(claimed) else "deviates",
@@ -261,7 +262,7 @@ def spread(results: Results, metric: str, measure: str, what: str, *, pages: int
             ranges.append(statistics.spread(readings) / page_bytes)
     if not ranges:
         return absent(what, expected)
-    measured = f"{number(max(ranges))} pages at most, in {len(ranges)} cells"
+    measured = f"{number(max(ranges))} pages at most, in {counted(len(ranges), 'cell')}"
     return judged(what, measured, expected, max(ranges) <= pages, cells)
 
 

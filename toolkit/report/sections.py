@@ -22,7 +22,7 @@ from toolkit.report import (
     tables,
 )
 from toolkit.report.drawing import picture
-from toolkit.report.units import level_text, levels_text, text
+from toolkit.report.units import counted, level_text, levels_text, text
 from toolkit.store import Row, Run
 from toolkit.trials import MEASURES, Measure
 from toolkit.trials.measuring import probes_of, watchers_of
@@ -218,7 +218,9 @@ def _conditions(rows: Sequence[Row]) -> Iterator[tuple[str, str]]:
             continue
         counts = Counter(level_text(row.conditions[name]) for row in rows if name in row.conditions)
         told = (
-            counts if len(counts) == 1 else (f"{level} in {count} trials" for level, count in counts.items())
+            counts
+            if len(counts) == 1
+            else (f"{level} in {counted(count, 'trial')}" for level, count in counts.items())
         )
         yield name.replace("_", " "), ", ".join(told)
 

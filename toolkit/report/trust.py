@@ -8,7 +8,7 @@ from toolkit.analysis.noise import Floor, noise_floor
 from toolkit.analysis.observing import Observed
 from toolkit.report import Column, Finding, Table, Trust, Value
 from toolkit.report.observers import explanation
-from toolkit.report.units import number, text, unit_of
+from toolkit.report.units import counted, number, text, unit_of
 from toolkit.store import Contents, Row, Run
 from toolkit.trials.host import OF_THE_INTERPRETER
 
@@ -106,17 +106,17 @@ def _integrity(contents: Contents) -> Finding:
     if not contents.damaged:
         return Finding(sentence=f"The store is whole. All {told}.", status="confirmed")
     damaged = Counter(one.table for one in contents.damaged)
-    lost = ", ".join(_count(count, table) for table, count in sorted(damaged.items()))
+    lost = ", ".join(counted(count, table) for table, count in sorted(damaged.items()))
     return Finding(sentence=f"Rows of the store are damaged and left out: {lost}. {told}.", status="deviates")
 
 
 def _failed(contents: Contents) -> Finding:
     total, kinds = len(contents.rows), Counter(row.status for row in contents.failed)
     if not kinds:
-        return Finding(sentence=f"None of {_count(total, 'trial')} failed.", status="confirmed")
+        return Finding(sentence=f"None of {counted(total, 'trial')} failed.", status="confirmed")
     told = ", ".join(f"{count} {status}" for status, count in kinds.most_common())
     return Finding(
-        sentence=f"{kinds.total()} of {_count(total, 'trial')} failed and give no figures: {told}.",
+        sentence=f"{kinds.total()} of {counted(total, 'trial')} failed and give no figures: {told}.",
         status="deviates",
     )
 
@@ -129,11 +129,11 @@ def _attempted(contents: Contents) -> Finding:
         (*again[row.key], row.status) for row in (*contents.rows, *contents.left_out) if row.key in again
     )
     told = [
-        f"{_count(count, 'trial')} needed {len(way)} attempts ({', then '.join(way)})"
+        f"{counted(count, 'trial')} needed {len(way)} attempts ({', then '.join(way)})"
         for way, count in sorted(ways.items())
     ]
     if damaged := len(again) - ways.total():
-        told.append(f"{_count(damaged, 'damaged row')} had attempts before")
+        told.append(f"{counted(damaged, 'damaged row')} had attempts before")
     return Finding(sentence=f"Tried again: {'; '.join(told)}.")
 
 
@@ -141,7 +141,7 @@ def _cut_off(runs: Sequence[Run]) -> Iterator[Finding]:
     if cut_off := [run.id for run in runs if run.ended_at is None]:
         told = ", ".join(map(str, cut_off))
         yield Finding(
-            sentence=f"{len(cut_off)} of {_count(len(runs), 'run')} did not come to the end, or goes on: {told}."
+            sentence=f"{len(cut_off)} of {counted(len(runs), 'run')} did not come to the end, or goes on: {told}."
         )
 
 
@@ -174,10 +174,10 @@ def _repository(contents: Contents) -> Iterator[Finding]:
     if len(commits) > 1 or len(changes) > 1:
         names = {True: "some", False: "none", None: "unknown"}
         told = ", ".join(
-            f"{word} in {_count(changes[state], 'run')}" for state, word in names.items() if changes[state]
+            f"{word} in {counted(changes[state], 'run')}" for state, word in names.items() if changes[state]
         )
         yield Finding(
-            sentence=f"Their runs saw the repository at {_count(len(commits - {None}), 'commit')}, with "
+            sentence=f"Their runs saw the repository at {counted(len(commits - {None}), 'commit')}, with "
             f"uncommitted changes: {told}. The trials shown of one experiment are of one code all the same: its "
             "digest tells."
         )
@@ -278,7 +278,3 @@ def _column(name: str) -> Column:
             unit="bytes" if unit == "bytes" else "count",
         )
     return Column(heading=_MACHINE.get(name, name), name=name)
-
-
-def _count(count: int, thing: str) -> str:
-    return f"{number(count, 0)} {thing}{'' if count == 1 else 's'}"

@@ -92,6 +92,11 @@ def text(value: Value, unit: Unit = "", *, signed: bool = False) -> str:
     return f"{shown}\N{NO-BREAK SPACE}{name}" if name else shown
 
 
+def counted(count: int, thing: str) -> str:
+    """Return how many there are of a thing, in words: one of it, or several."""
+    return f"{number(count, 0)} {thing}{'' if count == 1 else 's'}"
+
+
 def power_text(value: float) -> str:
     """Return a number with its power of ten, 2.5×10⁶, of three digits at most; a power of ten itself is 10⁶."""
     digits, _, power = f"{value:.2e}".partition("e")
