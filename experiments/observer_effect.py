@@ -82,7 +82,8 @@ def workload(trial, *, watcher, n, iterations):
         resident, collected, counted = memory_bytes("VmRSS"), collections(), gc.get_count()[0]
         loop(trial, n, iterations)
         peak, collected = memory_bytes("VmHWM") - resident, collections() - collected
-        allowed = moved(n, iterations, counted) + high_water_error()
+        # Of two loops that are compared, either mark may be off.
+        allowed = moved(n, iterations, counted) + 2 * high_water_error()
         trial.record(
             loop_peak_bytes=peak, loop_collections_count=collected, loop_peak_tolerance_bytes=allowed
         )

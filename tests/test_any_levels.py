@@ -69,7 +69,9 @@ def rows_of(experiment, overrides, profile="default"):
             factors=trial.factors,
             constants=trial.constants,
             metrics=EveryMetric(METRICS),
-            conditions=EveryCondition(python="3.11.7", page_bytes=4096, prediction_array_bytes=800_000),
+            conditions=EveryCondition(
+                python="3.11.7", page_bytes=4096, prediction_array_bytes=800_000, gc_threshold0=700
+            ),
             code_digest=trial.code_digest,
             started_at=1.0,
             elapsed_seconds=1.0,
