@@ -6,7 +6,7 @@ import weakref
 import numpy as np
 import pytest
 
-from toolkit import Function, Variable, add, exp, mul, no_grad, square, using_config
+from toolkit import Function, Variable, add, exp, gradients, mul, no_grad, square, using_config
 
 
 def diamond(x):
@@ -144,14 +144,31 @@ def test_a_scalar_starts_the_pass_of_a_0d_variable():
     assert x.grad == 12.0
 
 
-@pytest.mark.parametrize("wrong", [np.ones(3), np.ones(2, np.float32), 1.0, Variable(np.ones(2))])
+@pytest.mark.parametrize("wrong", [np.ones(3), np.ones(2, np.float32), 1.0, Variable(np.ones(3))])
 def test_a_start_that_does_not_fit_is_refused(wrong):
     x = Variable(np.ones(2))
     y = square(x)
     y.grad = wrong
-    with pytest.raises(ValueError, match=r"starts from this variable's grad, which is shape .* float64"):
+    refused = (
+        r"starts from a gradient laid out as the data, of shape \(2,\) and dtype float64, and this one is of"
+    )
+    with pytest.raises(ValueError, match=refused):
         y.backward()
+    with pytest.raises(ValueError, match=refused):
+        gradients(y, [x], [wrong])
     assert x.grad is None
+
+
+def test_a_start_for_each_variable_is_asked_for():
+    x = Variable(np.ones(2))
+    ys = [square(x), square(x)]
+    for given in ([np.ones(2)], [np.ones(2)] * 3):
+        with pytest.raises(
+            ValueError, match=f"{len(given)} gradients were given to start from, for 2 variables"
+        ):
+            gradients(ys, [x], given)
+    np.testing.assert_array_equal(gradients(ys, [x], [None, np.ones(2)])[0], [4, 4])
+    assert gradients([], [x]) == (None,)
 
 
 def _with_intermediates():

@@ -1,5 +1,7 @@
 """Checkpointing: the same gradients, in the memory and with the evaluations that theory says."""
 
+import sys
+import threading
 import tracemalloc
 from math import comb
 
@@ -21,6 +23,7 @@ from toolkit import (
     using_config,
 )
 from toolkit.analysis.predictions import binomial_checkpoints, checkpoints_every
+from toolkit.core import events
 from toolkit.core.binomial import advances, first_part
 from toolkit.core.events import Listener, listening
 from toolkit.probes.traced import tracing_arrays
@@ -238,6 +241,49 @@ def test_gradients_of_gradients_go_through_a_checkpoint():
     assert gradients(first, [x]) == gradients(expected, [plain])
     with pytest.raises(RuntimeError, match="no gradient of its gradient"):
         gradients(checkpoint_binomial([tanh], x, 1), [x], create_graph=True)
+
+
+def test_outputs_that_have_no_gradient_are_left_alone():
+    def compute(x):
+        with no_grad():
+            largest = x.max()
+        return square(x), x.astype(int), largest
+
+    x = Variable(np.array([1.0, 3.0]))
+    y, positions, largest = checkpoint(compute, x)
+    np.testing.assert_array_equal(positions.data, [1, 3])
+    assert largest.data == 3.0
+    y.backward()
+    np.testing.assert_array_equal(x.grad, [2, 6])
+
+
+def test_what_other_threads_compute_is_no_part_of_a_checkpoint():
+    rng = np.random.default_rng(0)
+    stop, failed = threading.Event(), []
+
+    def others():
+        try:
+            while not stop.is_set():
+                checkpoint(lambda x: dropout(x, 0.5, rng), np.ones(3), rng=rng)
+        except ValueError as error:
+            failed.append(error)
+
+    before = events.listeners
+    thread = threading.Thread(target=others)
+    switched = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        thread.start()
+        for _ in range(100):
+            x = Variable(np.ones(2))
+            y = checkpoint_every([square] * 100, x, 100)
+            assert y.creator.inputs == (x,)
+    finally:
+        stop.set()
+        thread.join()
+        sys.setswitchinterval(switched)
+    assert failed == []
+    assert events.listeners == before
 
 
 def test_without_a_graph_nothing_is_kept():

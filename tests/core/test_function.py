@@ -59,6 +59,8 @@ def test_an_output_has_every_attribute_of_a_variable_made_by_hand(enable_backpro
     assert {"data", "name", "grad", "creator", "generation", "untracked"} <= made.keys()
     assert [name for name in made if not hasattr(output, name)] == []
     assert output.name is output.grad is None
+    assert output.untracked is not enable_backprop
+    assert (output.creator is not None, output.generation) == (enable_backprop, int(enable_backprop))
 
 
 def test_a_list_is_no_array():
@@ -112,6 +114,13 @@ def test_an_instance_records_one_call():
         function(x)
     y.backward()
     np.testing.assert_array_equal(x.grad, [1.0, 1.0])
+
+
+def test_an_instance_that_has_recorded_a_call_is_done_also_without_a_graph():
+    function = Powers()
+    function(Variable(np.array(2.0)))
+    with no_grad(), pytest.raises(RuntimeError, match="has recorded a call"):
+        function(Variable(np.array(2.0)))
 
 
 def test_an_instance_may_be_called_any_number_of_times_without_a_graph():

@@ -56,6 +56,42 @@ def test_a_recorded_pass_is_recorded_also_where_the_graph_is_off():
     assert gradients(first, [x]) == (2.0,)
 
 
+def test_a_plain_pass_may_start_from_what_a_recorded_one_left():
+    x = Variable(np.array([1.0, 2.0]))
+    y = square(x)
+    y.backward(retain_grad=True, create_graph=True)
+    assert type(y.grad) is Variable
+    x.cleargrad()
+    y.backward()
+    np.testing.assert_array_equal(x.grad, [2, 4])
+
+
+class SineAndCosine(Function):
+    def forward(self, x):
+        return np.sin(x), np.cos(x)
+
+    def backward(self, gy0, gy1):
+        sine, cosine = SineAndCosine()(self.input_like(gy0))
+        return cosine * gy0 - sine * gy1
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_an_output_without_a_gradient_of_its_own_has_one_of_zeros(place):
+    x = Variable(np.array(0.5))
+    y = SineAndCosine()(x)[place]
+    for derivative in (
+        (np.cos, lambda x: -np.sin(x), lambda x: -np.cos(x))
+        if place == 0
+        else (
+            lambda x: -np.sin(x),
+            lambda x: -np.cos(x),
+            np.sin,
+        )
+    ):
+        (y,) = gradients(y, [x], create_graph=True)
+        np.testing.assert_allclose(y.data, derivative(0.5))
+
+
 def test_gradients_leave_every_grad_alone():
     x, w = Variable(np.array(3.0)), Variable(np.array(2.0))
     x.grad = kept = np.array(7.0)

@@ -6,7 +6,7 @@ import weakref
 import numpy as np
 import pytest
 
-from toolkit import Function, Variable, add, exp, mul, relu, square, tanh, using_config
+from toolkit import Function, Variable, add, exp, gradients, mul, relu, square, tanh, using_config
 from toolkit.core.saving import Unsaved, with_data
 
 
@@ -289,3 +289,14 @@ def test_it_does_write_to_one_that_nobody_else_holds():
         square(x).backward()
     assert x.grad.ctypes.data == address
     np.testing.assert_array_equal(x.grad, np.full(3, 4.0))
+
+
+def test_a_gradient_of_a_gradient_leads_past_an_output_that_was_unchained_since():
+    with using_config(saves="needed"):
+        x = Variable(np.array(0.5))
+        y = exp(x)
+        z = y + 1
+        y.unchain()
+    for _ in range(3):
+        (z,) = gradients(z, [x], create_graph=True)
+        np.testing.assert_allclose(z.data, np.exp(0.5))

@@ -103,3 +103,15 @@ def test_an_optimiser_that_changes_nothing_says_so():
     p.grad = np.ones(1)
     with pytest.raises(NotImplementedError, match="Optimiser does not say how it changes"):
         Optimiser([p], 0.1).step()
+
+
+@ALL
+def test_a_parameter_may_be_a_single_number(optimiser):
+    one, of_several = Parameter(np.array(2.0)), Parameter(np.array([2.0, 3.0]))
+    trained = optimiser([one, of_several], 0.1)
+    for _ in range(3):
+        for p in (one, of_several):
+            p.grad = p.data.copy()
+        trained.step()
+    assert one.data.shape == ()
+    assert one.data == of_several.data[0] != 2.0

@@ -53,7 +53,7 @@ def backward(
         This variable was made while the graph was switched off, or a function has let go of what it saved.
     """
     config = current_config()
-    seed = _seed(self, create_graph)
+    seed = _seed(_differentiable(self), self.grad, create_graph)
     if self.creator is None:
         self.grad = seed
         return
@@ -108,8 +108,11 @@ def gradients(
     TypeError, ValueError, RuntimeError
         As `Variable.backward`.
     """
-    roots = tuple(ys) if isinstance(ys, Sequence) else (ys,)
-    seeds = [ones_like(_differentiable(y).data) for y in roots] if gys is None else list(gys)
+    roots = [_differentiable(y) for y in (ys if isinstance(ys, Sequence) else (ys,))]
+    given = [None] * len(roots) if gys is None else gys
+    if len(given) != len(roots):
+        raise ValueError(f"{len(given)} gradients were given to start from, for {len(roots)} variables")
+    seeds = [_seed(y, gy, create_graph) for y, gy in zip(roots, given, strict=True)]
     wanted: dict[_Place, Gradient | None] = dict.fromkeys([place_of(x) for x in xs])
     one_pass = _Pass(
         retain_grad=False,
@@ -119,10 +122,10 @@ def gradients(
         create_graph=create_graph,
         wanted=wanted,
     )
-    for y in roots:
+    del ys, gys, given
+    while roots:
         # From here on the pass alone holds a seed.
-        one_pass.arrive(_differentiable(y), one_pass.gradient(seeds.pop(0)))
-    del roots, ys, y
+        one_pass.arrive(roots.pop(0), seeds.pop(0))
     one_pass.run()
     return tuple([wanted[place_of(x)] for x in xs])
 
@@ -252,7 +255,7 @@ class _Pass:
         # no comprehension in it: for one, CPython before 3.12 makes cells at every call, a thirtieth of a pass over
         # small arrays.
         gys: Any = self._arrived.pop(function) if self._by_generation else self._arrived[function]
-        gys = _with_zeros(gys, function) if type(gys) is list else (gys,)
+        gys = self._with_zeros(gys, function) if type(gys) is list else (gys,)
         try:
             inputs = function.inputs
         except AttributeError:
@@ -344,6 +347,14 @@ class _Pass:
             events.announce_accumulation(_array(gradient), _array(total), _arrays(gys), _arrays(gxs))
         return total
 
+    def _with_zeros(self, gys: list[Gradient | None], function: Function) -> tuple[Gradient, ...]:
+        return tuple(
+            [
+                self.gradient(function.zero_gradient(place)) if gy is None else gy
+                for place, gy in enumerate(gys)
+            ]
+        )
+
     def _keep(self, function: Function, gys: tuple[Gradient, ...], gxs: tuple[Gradient | None, ...]) -> None:
         for output, gy in zip(function.live_outputs(), gys, strict=True):
             if output is not None:
@@ -370,10 +381,6 @@ class _Pass:
         return gradient
 
 
-def _with_zeros(gys: list[Gradient | None], function: Function) -> tuple[Gradient, ...]:
-    return tuple([function.zero_gradient(place) if gy is None else gy for place, gy in enumerate(gys)])
-
-
 def _let_go_error(function: Function) -> RuntimeError:
     return RuntimeError(
         f"this {type(function).__name__} has let go of what it saved in an earlier backward pass; keep it for "
@@ -384,16 +391,18 @@ def _let_go_error(function: Function) -> RuntimeError:
 _FLOAT64 = np.dtype(np.float64)
 
 
-def _seed(root: Variable, create_graph: bool) -> Gradient:
-    _differentiable(root)
-    seed: Gradient = root.grad
+def _seed(root: Variable, seed: Gradient, create_graph: bool) -> Gradient:
+    """Return what a pass starts from, in the form of its gradients: ones without a `seed`."""
     if seed is None:
         seed = ones_like(root.data)
-    elif not (create_graph and isinstance(seed, Variable)):
-        seed = seed if type(seed) is Reused else np.asarray(seed)
+    elif isinstance(seed, Variable):
+        seed = seed if create_graph else seed.data
+    elif type(seed) is not Reused:
+        seed = np.asarray(seed)
     if seed.shape != root.shape or seed.dtype != root.dtype:
         raise ValueError(
-            f"backward starts from this variable's grad, which is {_layout(seed)}; its data is {_layout(root)}"
+            f"a pass starts from a gradient laid out as the data, of {_layout(root)}, and this one is of "
+            f"{_layout(seed)}"
         )
     return Variable(seed) if create_graph and isinstance(seed, np.ndarray) else seed
 

@@ -7,6 +7,7 @@ k, for one more evaluation of each step (Chen et al. 2016, arXiv 1604.06174).
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from math import isqrt
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, TypeAlias
 from weakref import WeakKeyDictionary, WeakSet
 
@@ -53,9 +54,14 @@ class Checkpoint(Function):
     def backward(self, *gys: Any) -> tuple[Any, ...]:
         """Compute again, with a graph, and go back through it as far as the inputs."""
         create_graph = any(isinstance(gy, Variable) for gy in gys)
+        places_of_outputs: list[int] = []
         # The outputs are nobody's but the call's below: their arrays are gone when the way back begins.
         gxs = gradients(
-            self._outputs(), self.variables(), gys, retain_graph=create_graph, create_graph=create_graph
+            self._outputs(places_of_outputs),
+            self.variables(),
+            [gys[place] for place in places_of_outputs],
+            retain_graph=create_graph,
+            create_graph=create_graph,
         )
         # An input that came twice has its whole gradient at either place, and the pass would add them.
         first: dict[Any, int] = {}
@@ -63,10 +69,13 @@ class Checkpoint(Function):
         places = [first.setdefault(place_of(x), at) for at, x in enumerate(xs)]
         return tuple([gx if places[at] == at else None for at, gx in enumerate(gxs)])
 
-    def _outputs(self) -> tuple[Variable, ...]:
+    def _outputs(self, places: list[int]) -> list[Variable]:
+        """Return the outputs that have a gradient, and add their places to `places`."""
         with using_config(enable_backprop=True), _drawing_again(self._rng, self._state):
             ys = self._compute(*self.variables()[: self._count])
-        return ys if isinstance(ys, tuple) else (ys,)
+        ys = ys if isinstance(ys, tuple) else (ys,)
+        places += [place for place, y in enumerate(ys) if not y.untracked and y.dtype.kind == "f"]
+        return [ys[place] for place in places]
 
 
 def checkpoint(compute: Callable[..., Any], *xs: Operand, rng: "np.random.Generator | None" = None) -> Any:
@@ -154,10 +163,14 @@ class _Outside(Listener):
         # Weak references, not ids: those of what has died go to what is made after it, such as a parameter.
         self._known = WeakSet(inputs)
         self._rng = rng
+        self._thread = get_ident()
         #: In the order in which they were met, which a dictionary keeps and a set does not.
         self._found: WeakKeyDictionary[Variable, None] = WeakKeyDictionary()
 
     def called(self, function: Function, inputs: tuple[Variable, ...], outputs: tuple[Variable, ...]) -> None:
+        # Listeners hear all threads, and what others compute is no part of this.
+        if get_ident() != self._thread:
+            return
         drawn_by = getattr(function, "rng", None)
         if drawn_by is not None and drawn_by is not self._rng:
             raise ValueError(

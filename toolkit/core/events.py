@@ -6,6 +6,7 @@ Nobody listening costs one truth test of an empty tuple per call. Listeners are 
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -55,20 +56,23 @@ class Listener:
 #: Those who listen now. The core reads it; only `listening` writes it.
 listeners: tuple[Listener, ...] = ()
 _watched: dict[int, "weakref.ref[Variable]"] = {}
+_changing = Lock()
 
 
 @contextmanager
 def listening(listener: Listener) -> Iterator[Listener]:
     """Let `listener` hear the core inside the block; it hears nothing afterwards, also on errors."""
     global listeners
-    listeners = (*listeners, listener)
+    with _changing:
+        listeners = (*listeners, listener)
     try:
         yield listener
     finally:
         # Only this block's entry goes: the same listener may listen in an outer block too.
-        remaining = list(listeners)
-        remaining.remove(listener)
-        listeners = tuple(remaining)
+        with _changing:
+            remaining = list(listeners)
+            remaining.remove(listener)
+            listeners = tuple(remaining)
         if not _watching_releases():
             _watched.clear()
 

@@ -40,7 +40,8 @@ class Function:
     keeps_shapes : bool
         Whether gradients have the shapes of their inputs by the making of `backward`, so that the pass need not
         compare them, which takes a twentieth of its time over small arrays. That holds of a `forward` and a
-        `backward` together: a subclass that has either from elsewhere does not inherit it.
+        `backward` together: a subclass that has either from elsewhere does not inherit it. It does not hold of a
+        variable that is given data of another shape between the two, which then goes unnoticed.
     """
 
     __slots__ = ("__weakref__", "generation", "inputs", "output_data", "output_layouts", "outputs")
@@ -94,7 +95,7 @@ class Function:
         RuntimeError
             This instance has already recorded a call.
         """
-        if hasattr(self, "generation") and current_config().enable_backprop:
+        if hasattr(self, "generation"):
             raise RuntimeError(f"this {type(self).__name__} has recorded a call; make one for each call")
         return self.apply(*inputs)
 
@@ -242,7 +243,8 @@ class Function:
         """
         if isinstance(gy, Variable):
             (y,) = self.live_outputs()
-            return self._output_again() if y is None else y
+            # One that was unchained since is a leaf, and leads no gradient back here.
+            return self._output_again() if y is None or y.creator is not self else y
         if hasattr(self, "output_data"):
             return self.kept_output()
         return self.forward(*[self.constant(position) for position in range(len(self.inputs))])

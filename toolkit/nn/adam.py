@@ -47,7 +47,8 @@ class Adam(Optimiser):
             self._means[place] = np.zeros_like(data), np.zeros_like(data)
         mean, mean_square = self._means[place]
         steps = self._steps[place] = self._steps.get(place, 0) + 1
-        room = np.multiply(gradient, 1 - self.decay)
+        room = np.empty_like(mean)
+        np.multiply(gradient, 1 - self.decay, out=room)
         mean *= self.decay
         mean += room
         np.multiply(gradient, gradient, out=room)

@@ -87,6 +87,7 @@ class Arrays:
         del self._objects[key]
         self._slots.pop(key, None)
         self._asked.discard(key)
+        self._taken.pop(key, None)
         self.alive_bytes -= own_bytes
         if base is not None:
             self._slots[base] -= 1
@@ -119,9 +120,6 @@ class Arrays:
                 self._taken.pop(key, None)
                 self._asked.discard(key)
             del array
-        for key in [*self._taken]:
-            if key not in self._objects:
-                del self._taken[key]
         return Counter(self._taken.values())
 
 

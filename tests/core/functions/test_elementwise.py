@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from toolkit import Variable, exp, log, relu, sigmoid, square, tanh
+from toolkit import Variable, exp, gradients, log, relu, sigmoid, square, tanh
 
 X = np.array([[0.3, -1.2, 2.0], [-0.4, 1.1, -3.0]])
 
@@ -89,3 +89,12 @@ def test_relu_stops_what_is_infinite():
 def test_log_warns_as_numpy_does():
     with pytest.warns(RuntimeWarning, match="divide by zero"):
         log(np.array([0.0]))
+
+
+@pytest.mark.parametrize("x", [0.0, 1e-9, -1e-9])
+def test_higher_derivatives_of_sigmoid_about_its_middle(x):
+    x = Variable(np.array(x))
+    y = sigmoid(x)
+    for expected in (1 / 4, 0.0, -1 / 8, 0.0, 1 / 4):
+        (y,) = gradients(y, [x], create_graph=True)
+        np.testing.assert_allclose(y.data, expected, atol=1e-8)

@@ -65,6 +65,8 @@ def test_an_index_that_does_not_fit_is_refused():
         Variable(X)[5]
     with pytest.raises(IndexError, match="integers as positions, not float64"):
         embedding(X[0], np.array([1.0]))
+    with pytest.raises(IndexError, match="takes rows from 0, not -1"):
+        embedding(X[0], np.array([0, -1]))
 
 
 def test_a_variable_can_be_gone_through():

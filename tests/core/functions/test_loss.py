@@ -45,3 +45,5 @@ def test_what_does_not_fit_is_refused(x, classes):
 def test_a_class_that_is_not_there_is_refused():
     with pytest.raises(IndexError):
         cross_entropy(X, CLASSES + 2)
+    with pytest.raises(IndexError, match="takes classes from 0, not -2"):
+        cross_entropy(X, CLASSES * 0 - 2)

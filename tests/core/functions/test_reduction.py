@@ -76,3 +76,9 @@ def test_an_axis_that_is_not_there_or_comes_twice_is_refused(function, shape):
         function(x, 2)
     with pytest.raises(ValueError, match="duplicate value in 'axis'"):
         function(x, (0, -2))
+
+
+def test_the_mean_of_more_than_half_precision_can_count_has_a_gradient():
+    x = Variable(np.ones(100_000, np.float16))
+    x.mean().backward()
+    np.testing.assert_allclose(x.grad[:2], 1e-5, rtol=0.01)

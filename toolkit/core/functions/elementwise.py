@@ -129,8 +129,9 @@ class Sigmoid(Function):
     def backward(self, gy: Any) -> Any:
         """Return ``sigmoid(x) * sigmoid(-x) * gy``."""
         x = self.input_like(gy)
-        # The gradient is even, so that the sign may be chosen with which e**-|x| never overflows.
-        decay = compute(Exp(), x * -np.sign(self.constant()))
+        # The gradient is even, so that the sign may be chosen with which e**-|x| never overflows; 0 would be none.
+        sign = np.where(self.constant() >= 0, -1, 1).astype(x.dtype)
+        decay = compute(Exp(), x * sign)
         return decay / (1 + decay) ** 2 * gy
 
 

@@ -20,7 +20,7 @@ class GetItem(Function):
         self.index = index
 
     def forward(self, x: Array) -> Array:
-        """Pick: a view for slices and single positions, a copy for arrays of positions or of bools."""
+        """Pick: a view for slices and single positions, a copy for arrays of them, bools and single elements."""
         y: Array = x[self.index]
         return y
 
@@ -80,7 +80,7 @@ def get_item(x: Operand, index: Any) -> Variable:
     Returns
     -------
     Variable
-        A view of the memory of `x` for slices and single positions, a copy otherwise.
+        A view of the memory of `x` for slices and single positions, a copy otherwise and of a single element.
 
     Raises
     ------
@@ -115,11 +115,13 @@ def embedding(weights: Operand, positions: Any) -> Variable:
     Raises
     ------
     IndexError
-        A position is no row, or `positions` are no integers.
+        A position is no row, which count from 0, or `positions` are no integers.
     """
     rows = np.asarray(_plain(positions))
     if rows.dtype.kind not in "iu":
         raise IndexError(f"embedding needs integers as positions, not {rows.dtype}")
+    if (rows < 0).any():
+        raise IndexError(f"embedding takes rows from 0, not {rows.min()}")
     return get_item(weights, rows)
 
 

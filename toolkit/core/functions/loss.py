@@ -23,6 +23,8 @@ class CrossEntropy(Function):
                 "cross_entropy takes scores of shape (rows, classes) and an integer class for each row, not "
                 f"shapes {x.shape} and {classes.shape} of {classes.dtype}"
             )
+        if (classes < 0).any():
+            raise IndexError(f"cross_entropy takes classes from 0, not {classes.min()}")
         logarithms = LogSoftmax().forward(x)
         y: Array = -logarithms[np.arange(len(x)), classes].mean()
         return y
@@ -32,7 +34,7 @@ class CrossEntropy(Function):
         x, classes = self.input_like(gy, 0), self.constant(1)
         target = np.zeros(x.shape, x.dtype)
         target[np.arange(len(target)), classes] = 1
-        return (compute(Softmax(), x) - target) * (gy / len(target)), None
+        return (compute(Softmax(), x) - target) * (gy * (1 / len(target))), None
 
 
 def cross_entropy(x: Operand, classes: Operand) -> Variable:
@@ -55,7 +57,7 @@ def cross_entropy(x: Operand, classes: Operand) -> Variable:
     ValueError
         Shapes or dtypes are others, or there is no row.
     IndexError
-        A class is not among the columns of `x`.
+        A class is not among the columns of `x`, which count from 0.
     """
     y: Variable = CrossEntropy().apply(x, classes)
     return y

@@ -61,7 +61,8 @@ class Mean(_Reduction):
         """Share the gradient among the elements: a read-only view of one share for each mean."""
         if gy.size == 0:
             return self.spread(gy)
-        return self.spread(gy / (self.inputs[0].size // gy.size))
+        # In half precision the count itself may be infinite, and its inverse is not.
+        return self.spread(gy * (gy.size / self.inputs[0].size))
 
 
 def sum(x: Operand, axis: _Axis = None, keepdims: bool = False) -> Variable:
