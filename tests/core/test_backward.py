@@ -159,6 +159,17 @@ def test_a_start_that_does_not_fit_is_refused(wrong):
     assert x.grad is None
 
 
+@pytest.mark.parametrize("operand", [np.arange(3), np.arange(3.0), 2.0])
+@pytest.mark.parametrize("saves", ["inputs", "needed"])
+def test_an_operand_that_is_no_variable_has_no_gradient(operand, saves):
+    x = Variable(np.ones(3))
+    with using_config(saves=saves):
+        y = x * operand
+    y.backward()
+    np.testing.assert_array_equal(x.grad, np.broadcast_to(operand, 3))
+    assert y.creator.inputs[1].grad is None
+
+
 def test_a_start_for_each_variable_is_asked_for():
     x = Variable(np.ones(2))
     ys = [square(x), square(x)]

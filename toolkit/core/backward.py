@@ -12,7 +12,7 @@ from toolkit.core import events
 from toolkit.core.buffers import SOLE_REFERENCES, Reused, ones_like
 from toolkit.core.config import current_config, using_config
 from toolkit.core.function import Function
-from toolkit.core.variable import Array, Variable
+from toolkit.core.variable import Array, Constant, Variable
 
 __all__ = ["backward", "gradients", "place_of"]
 
@@ -364,10 +364,10 @@ class _Pass:
         return tuple([self._checked(gx, function, place) for place, gx in enumerate(gxs)])
 
     def _checked(self, gradient: Any, function: Function, position: int) -> Gradient | None:
-        if gradient is None:
+        x = function.inputs[position]
+        if gradient is None or type(x) is Constant:
             return None
         gradient = self.gradient(gradient)
-        x = function.inputs[position]
         if x.dtype.kind != "f":
             raise TypeError(
                 f"input {position} of {type(function).__name__} holds {x.dtype}, which has no gradient: "

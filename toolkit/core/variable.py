@@ -161,7 +161,7 @@ class Variable:
 
 
 class Constant(Variable):
-    """The leaf that stands for an operand which is no variable: nobody can ask for its gradient."""
+    """The leaf that stands for an operand which is no variable: nobody can ask for its gradient, so it has none."""
 
     __slots__ = ()
 
