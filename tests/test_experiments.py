@@ -322,8 +322,8 @@ def check_checkpointing(cell):
     assert peaks["plain"] == pytest.approx(19 * S, abs=16)
     assert peaks["parts of 4"] == pytest.approx(10 * S, abs=16)
     assert peaks["3 states"] < peaks["parts of 4"]
+    assert len({row.metrics["gradients_checksum"] for row in cell.rows}) == 1
     for row in cell.rows:
-        assert row.metrics["gradient_value"] == 2.0**16
         if row.measure == "traced":
             assert abs(row.metrics["peak_traced_bytes"] - row.metrics["predicted_peak_bytes"]) <= 16
     assert cell("traced", "forward_evaluations_count", schedule="plain") == 16
