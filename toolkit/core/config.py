@@ -34,7 +34,7 @@ class Config:
         the gradient needs.
     retain_graph : bool
         Whether the graph outlives the backward pass, as in the book, or each function lets go of what it saved
-        as soon as it was gone back through.
+        as soon as it was gone back through. In LIFO order, which goes through some again, it always does.
     storage : {"exact", "float32", "float16"}
         How a recorded call keeps the data that it saves, that of leaves excepted: as it is, or rounded to a
         narrower dtype, from which the gradient is then computed. An array is rounded when it is first saved: what

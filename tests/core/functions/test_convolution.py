@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from toolkit import Variable, average_pool2d, col2im, conv2d, im2col, max_pool2d
+from toolkit.core.functions.convolution import Col2Im
 
 X = np.sin(1.7 * np.arange(2 * 3 * 5 * 6)).reshape(2, 3, 5, 6)
 W = np.cos(np.arange(2 * 3 * 3 * 2.0)).reshape(2, 3, 3, 2)
@@ -36,6 +37,26 @@ def test_pooling_takes_the_extreme_and_the_mean_of_each_window():
     windows = X[:, :, :4].reshape(2, 3, 2, 2, 3, 2).transpose(0, 1, 2, 4, 3, 5)
     np.testing.assert_array_equal(max_pool2d(X, 2).data, windows.max(axis=(4, 5)))
     np.testing.assert_allclose(average_pool2d(X, 2).data, windows.mean(axis=(4, 5)))
+
+
+def test_no_gradient_is_computed_of_images_that_are_data(monkeypatch):
+    w = Variable(W)
+    with_variable = Variable(X)
+    conv2d(with_variable, w).backward()
+    expected = w.grad
+    w.cleargrad()
+    # The way back to the images.
+    monkeypatch.setattr(Col2Im, "forward", None)
+    conv2d(X, w).backward()
+    np.testing.assert_array_equal(w.grad, expected)
+
+
+def test_filters_may_be_data():
+    x = Variable(X)
+    conv2d(x, W).backward()
+    y = Variable(X)
+    conv2d(y, Variable(W)).backward()
+    np.testing.assert_array_equal(x.grad, y.grad)
 
 
 def test_the_matrix_of_windows_is_what_a_convolution_costs(no_collector):

@@ -33,6 +33,11 @@ def test_mean_squared_error():
     assert mean_squared_error(np.array([1.0, 2.0]), np.array([1.0, 4.0])).data == 2.0
 
 
+def test_a_python_number_promotes_neither_side_of_a_mean_squared_error():
+    x = Variable(np.ones(2, np.float32))
+    assert mean_squared_error(x, 2.0).dtype == mean_squared_error(2.0, x).dtype == np.float32
+
+
 @pytest.mark.parametrize(
     ("x", "classes"),
     [(X, CLASSES[:2]), (X, CLASSES * 1.0), (X[0], CLASSES), (X[:0], CLASSES[:0]), (X, CLASSES[:, None])],

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from toolkit.core.function import Function, compute
-from toolkit.core.variable import Array, Operand, Variable, as_variable
+from toolkit.core.variable import Array, Operand, Variable
 
 __all__ = ["Col2Im", "Im2Col", "average_pool2d", "col2im", "conv2d", "im2col", "max_pool2d"]
 
@@ -50,7 +50,9 @@ class Im2Col(_Windows):
         return windows.transpose(0, 2, 3, 1, 4, 5).reshape(images, down, across, channels * height * width)
 
     def backward(self, gy: Any) -> Any:
-        """Add up the gradients of every copy of a pixel."""
+        """Add up the gradients of every copy of a pixel; images that are data have none."""
+        if self.is_constant(0):
+            return None
         return compute(Col2Im(self.inputs[0].shape, self.size, self.stride, self.padding), gy)
 
 
@@ -143,9 +145,9 @@ def conv2d(
     ValueError
         The numbers of channels differ, no window fits, or a size is not positive.
     """
-    filters = as_variable(weights)
+    filters = weights if isinstance(weights, Variable) else np.asarray(weights)
     count, channels, height, width = filters.shape
-    images = as_variable(x)
+    images = x if isinstance(x, Variable) else np.asarray(x)
     if images.ndim != 4 or images.shape[1] != channels:
         raise ValueError(f"filters for {channels} channels do not fit images of shape {images.shape}")
     y = im2col(images, (height, width), stride, padding) @ filters.reshape(count, -1).T

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 
 from toolkit.core.function import Function, compute
+from toolkit.core.functions.arithmetic import sub
 from toolkit.core.functions.softmax import LogSoftmax, Softmax
-from toolkit.core.variable import Array, Operand, Variable, as_variable
+from toolkit.core.variable import Array, Operand, Variable
 
 __all__ = ["CrossEntropy", "cross_entropy", "mean_squared_error"]
 
@@ -65,5 +66,4 @@ def cross_entropy(x: Operand, classes: Operand) -> Variable:
 
 def mean_squared_error(x0: Operand, x1: Operand) -> Variable:
     """Return the mean of ``(x0 - x1) ** 2`` over all elements, 0-d; shapes broadcast."""
-    difference = as_variable(x0) - x1
-    return (difference**2).mean()
+    return (sub(x0, x1) ** 2).mean()
