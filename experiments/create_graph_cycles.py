@@ -125,7 +125,7 @@ def findings(results):
             "traced",
             f"{rounds} rounds of gradients, {way}: what is left without the collector",
             expected=4 * rounds if way == "create_graph" else 0,
-            within=0.1,
+            within=0.002,
             way=way,
             n=n,
             rounds=rounds,

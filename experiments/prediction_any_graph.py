@@ -137,7 +137,10 @@ def findings(results):
     from toolkit.report import claims
 
     yield claims.agreement(
-        results, ["peak_traced_bytes"], "traced", "traced peak of each graph under each mode, simulated"
+        results,
+        ["peak_traced_bytes", "end_traced_bytes"],
+        "traced",
+        "traced peak and end of each graph under each mode, simulated",
     )
 
 

@@ -43,7 +43,8 @@ def workload(trial, *, length, truncation, updates, batch, width):
     for _ in trial.steps(updates):
         phase = trial.rng.uniform(0, 2 * np.pi, (batch, 1))
         optimiser.cleargrads()
-        loss = through(network, Variable(np.zeros((batch, width))), phase, length, every) / length
+        state = Variable(np.zeros((batch, width)))
+        loss = through(network, state, phase, length, every, cut=truncation != "none") / length
         optimiser.step()
     trial.record(
         loss_value=loss,
@@ -53,8 +54,11 @@ def workload(trial, *, length, truncation, updates, batch, width):
     return network
 
 
-def through(network, state, phase, length, every):
-    """Go through a sequence, and back at every truncation and at the end; return the sum of the losses."""
+def through(network, state, phase, length, every, *, cut):
+    """Go through a sequence, and back at every truncation and at the end; return the sum of the losses.
+
+    A pass goes back no further than its part where what comes before is `cut` off.
+    """
     total, part = 0.0, 0
     for step in range(length):
         state, told = network(state, Variable(np.sin(phase + STEP * step)))
@@ -63,7 +67,8 @@ def through(network, state, phase, length, every):
             part.backward()
             total += float(part.data) * length
             part = 0
-            state.unchain()
+            if cut:
+                state.unchain()
     return total
 
 

@@ -74,12 +74,17 @@ def findings(results):
     from toolkit.report import claims, contrasts
 
     deepest = results.levels("diamonds")[-1]
+    found = {
+        traversal: results.at("gradient_value", "traced", traversal=traversal, diamonds=deepest)
+        for traversal in ("generation", "lifo")
+    }
+    differs = all(found.values()) and found["lifo"].median != found["generation"].median
     yield contrasts.times_as_much(
         results,
         "backward_steps_count",
         "traced",
         f"By generation the backward pass through {deepest} chained diamonds takes {{less}} steps; in LIFO order "
-        "it takes {more}, for a wrong gradient: {ratio}.",
+        f"it takes {{more}}{', for another gradient' if differs else ''}: {{ratio}}.",
         more={"traversal": "lifo"},
         less={"traversal": "generation"},
         diamonds=deepest,
@@ -92,6 +97,15 @@ def findings(results):
         traversal="generation",
         diamonds=1,
     )
+    if deepest > 1:
+        yield claims.same(
+            results,
+            {"output_value": 32, "gradient_value": 64},
+            "traced",
+            f"{deepest} chained diamonds, which make of 2.0 what one makes, by generation",
+            traversal="generation",
+            diamonds=deepest,
+        )
     yield claims.same(
         results,
         {"gradient_value": 96},

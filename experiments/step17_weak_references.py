@@ -156,7 +156,7 @@ def findings(results):
         "traced",
         "17.5, n=100,000, 10 iterations, weak references: traced peak",
         expected=8,
-        within=0.1,
+        within=0.002,
         references="weak",
         **book,
     )
@@ -166,7 +166,7 @@ def findings(results):
         "traced",
         "17.5, n=100,000, 10 iterations, strong references, collector not reached: traced peak",
         expected=40,
-        within=0.1,
+        within=0.002,
         references="strong",
         **book,
     )
@@ -176,7 +176,7 @@ def findings(results):
         "traced",
         "17.5, weak, 400 iterations, default collector: traced peak",
         expected=8,
-        within=0.1,
+        within=0.002,
         references="weak",
         **{**book, "iterations": 400},
     )

@@ -83,7 +83,7 @@ def findings(results):
             "traced",
             f"{what}, one pass forward: traced peak",
             expected=expected,
-            within=0.1,
+            within=0.002,
             k=16,
             n=100_000,
             iterations=1,

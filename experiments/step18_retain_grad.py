@@ -104,7 +104,7 @@ def findings(results):
             "traced",
             f"chain k=16, n=100,000, forward and backward, retain_grad={retain_grad}: traced peak",
             expected=expected,
-            within=0.1,
+            within=0.002,
             k=16,
             n=100_000,
             retain_grad=retain_grad,

@@ -208,7 +208,7 @@ def dearer(results, size):
 
     cells = results.cells("peak_traced_bytes", "traced", ["mode"], size)
     peaks = {cell.levels["mode"]: cell.estimate.median for cell in cells}
-    if "plain" not in peaks:
+    if "plain" not in peaks or len(peaks) == 1:
         return
     plain = peaks["plain"]
     more = [mode for mode, peak in peaks.items() if peak > plain]

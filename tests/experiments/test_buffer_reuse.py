@@ -33,6 +33,12 @@ def test_an_iteration_gets_no_more_pages_anew_than_its_arrays_have(beyond, statu
     assert not any(MARK in one.sentence for one in found)
 
 
+def test_arrays_that_are_mapped_by_themselves_get_a_page_each_at_least():
+    for pages, status in ((2 * K, "deviates"), (2 * K + 1, "confirmed")):
+        (fixed,) = [one for one in told({"fresh": pages, "reused": 0}) if "malloc=fixed" in one.sentence]
+        assert fixed.status == status
+
+
 def test_pages_are_marked_where_the_clock_changes_what_it_watches(changing):
     found = told({"fresh": 0, "reused": 0}, changing("clock"))
     assert len(found) == 3

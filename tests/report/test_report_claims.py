@@ -39,10 +39,10 @@ def test_agreement_in_another_unit_is_judged_in_that(results_of_loop):
 
 def test_many_allowances_are_told_as_a_range_for_each_unit():
     models = [comparison(S, 10 * S, percent) for percent in (3.0, 12.0, 0.46)]
-    assert allowances(models) == "within 1.46 to 13 %"
-    assert allowances(models[:1] * 2) == models[0].allowance == "within 4 %"
+    assert allowances(models) == "within 0.48 to 12 %"
+    assert allowances(models[:1] * 2) == models[0].allowance == "within 3.02 %"
     assert allowances([comparison(S, S), comparison(1, 1, metric="calls_count"), *models]) == (
-        "within 0.1 S or exactly or within 1.46 to 13 %"
+        "within 0.002 S or exactly or within 0.48 to 12 %"
     )
 
 
@@ -168,3 +168,43 @@ def test_a_value_and_the_expected_one_read_alike_only_where_they_are_equal(
     made = claims.same(results, {"gradient_value": 2.0**64}, "traced", "the gradient", k=1)
     assert (made.measured, made.status) == (f"gradient value = {told}", status)
     assert made.expected == "gradient value = 1.84×10¹⁹"
+
+
+ARRAYS = {"expected": 8, "within": 0.002, "k": 1, "n": 100_000}
+
+
+@pytest.mark.parametrize(
+    ("readings", "claim"),
+    [
+        ([8.003], lambda seen: claims.in_arrays(seen, "peak_rss_bytes", "resident", "peak", **ARRAYS)),
+        ([8, 8, 8.003], lambda seen: claims.in_arrays(seen, "peak_rss_bytes", "resident", "peak", **ARRAYS)),
+        ([8], lambda seen: claims.at_most(seen, "peak_rss_bytes", "resident", "peak", 8 * ARRAY - 1, k=1)),
+        (
+            [8, 9, 8, 8, 8, 8],
+            lambda seen: claims.at_most(seen, "peak_rss_bytes", "resident", "peak", 8 * ARRAY, k=1),
+        ),
+        ([8, 9], lambda seen: claims.at_most_anywhere(seen, "peak_rss_bytes", "resident", "peak", 8 * ARRAY)),
+        ([7, 8], lambda seen: claims.same(seen, {"peak_rss_bytes": 8 * ARRAY}, "resident", "peak", k=1)),
+        (
+            [8],
+            lambda seen: claims.same(
+                seen, {"peak_rss_bytes": 8 * ARRAY, "predicted_peak_bytes": 1}, "resident", "peak", k=1
+            ),
+        ),
+        ([8, 9], lambda seen: claims.spread(seen, "peak_rss_bytes", "resident", "spread", pages=195, count=2)),
+    ],
+)  # fmt: skip
+def test_what_is_off_by_the_least_deviates(results_of_loop, readings, claim):
+    made = claim(results_of_loop((1, *[peaks(round(reading * ARRAY)) for reading in readings])))
+    assert made.status == "deviates"
+
+
+def test_every_cell_of_its_kind_and_no_other_has_to_agree(results_of_loop):
+    def said(**settings):
+        results = results_of_loop((1, peaks(10 * PAGE)), (2, peaks(13 * PAGE)))
+        made = claims.agreement(results, ["peak_rss_bytes"], "resident", "peak", **settings)
+        return made.status, made.measured
+
+    assert said() == ("deviates", "1 of 2 cells hold; the worst is off by 3.00 pages")
+    assert said(where={"k": 1}) == ("confirmed", "1 of 1 cell holds; the worst is off by 0 pages")
+    assert said(exact=False) == ("observed", "not measured")

@@ -16,9 +16,11 @@ from toolkit.trials import Level, Measure
 #: the pages that arrays share with other things count for too much to claim anything.
 RESIDENT_CLAIM_FROM_ARRAY_BYTES = 800_000
 
-#: An exact prediction of traced bytes holds within this many arrays: beside those that it counts only small ones
-#: are traced, such as those that numpy makes of constants, of 8 bytes each.
-TRACED_TOLERANCE_ARRAYS = 0.1
+#: An exact prediction of traced bytes holds within this many arrays, or within so many bytes where that is more:
+#: beside those that it counts only small ones are traced, such as those that numpy makes of constants, of 8 bytes
+#: each.
+TRACED_TOLERANCE_ARRAYS = 0.002
+TRACED_TOLERANCE_BYTES = 112
 
 #: A model that does not say itself how far off it may be.
 MODEL_TOLERANCE_PERCENT = 10.0
@@ -68,6 +70,9 @@ class Comparison:
         The numbers in one array; None where the cell has no arrays of one size.
     exception : Deviation or None
         Why the measurement may lie further off than others, and how far.
+    farthest : float or None
+        Of an exact prediction, how far its trial that is farthest off lies above its own prediction: a median would
+        hide it.
     """
 
     levels: Mapping[str, Level]
@@ -85,11 +90,12 @@ class Comparison:
     resolution_bytes: float = 0.0
     elements: int | None = None
     exception: Deviation | None = None
+    farthest: float | None = None
 
     @property
     def deviation(self) -> float:
-        """The median measured less what was predicted, in the unit of the metric."""
-        return self.measured.median - self.predicted
+        """The median measured less what was predicted, in the unit of the metric; or `farthest`."""
+        return self.measured.median - self.predicted if self.farthest is None else self.farthest
 
     @property
     def deviation_pages(self) -> float | None:
@@ -162,7 +168,7 @@ class Comparison:
             return None
         if not self.predicted or self.deviation_pages is None:
             return self.exception.percent
-        beside = TRACED_TOLERANCE_ARRAYS * (self.array_bytes or 0)
+        beside = self._traced_tolerance_bytes
         if self.measure == "resident":
             beside += max(READING_ERROR_PAGES * self.page_bytes, self.resolution_bytes)
         return self.exception.percent + 100 * beside / self.predicted
@@ -183,7 +189,12 @@ class Comparison:
             pages = None if small else self.deviation_pages
             tolerance = max(READING_ERROR_PAGES, self.resolution_bytes / self.page_bytes)
             return pages, tolerance, " pages", "small arrays"
-        return self.deviation_arrays, TRACED_TOLERANCE_ARRAYS, " S", "array size unknown"
+        arrays = self._traced_tolerance_bytes / (self.array_bytes or 1)
+        return self.deviation_arrays, arrays, " S", "array size unknown"
+
+    @property
+    def _traced_tolerance_bytes(self) -> float:
+        return max(TRACED_TOLERANCE_ARRAYS * (self.array_bytes or 0), TRACED_TOLERANCE_BYTES)
 
 
 def allowances(compared: Iterable[Comparison]) -> str:
@@ -251,13 +262,19 @@ def _comparison(
 ) -> Comparison:
     conditions = cell.trial.conditions
     array_bytes = conditions.get("prediction_array_bytes")
+    exact = bool(conditions.get("prediction_exact", True))
+    deviations = [
+        row.metrics[metric] - row.metrics[prediction_of(metric)]
+        for row in rows
+        if prediction_of(metric) in row.metrics
+    ]
     return Comparison(
         levels=cell.levels,
         measure=measure,
         metric=metric,
         measured=cell.estimate,
         predicted=predicted,
-        exact=bool(conditions.get("prediction_exact", True)),
+        exact=exact,
         basis=_basis(metric, conditions),
         array_bytes=None if array_bytes is None else int(array_bytes),
         page_bytes=int(conditions.get("page_bytes", USUAL_PAGE_BYTES)),
@@ -267,6 +284,7 @@ def _comparison(
         resolution_bytes=resolution(metric, rows),
         elements=_elements(cell, array_bytes),
         exception=_exception(conditions),
+        farthest=max(deviations, key=abs) if exact else None,
     )
 
 

@@ -39,10 +39,11 @@ def finding(pairs: Sequence[Pair], too_small: int) -> Finding | None:
     if not counts["unexplained"]:
         told.append("none unexplained")
     measured = "; ".join(told)
+    confirmed = counts["agrees"] + counts["exception"]
     others = f" Of smaller arrays: {too_small} more, held only to what each claims." if too_small else ""
     return Finding(
         sentence=f"Predictions of {_WHICH}: {len(pairs)}. Measured against these: {measured}.{others}",
-        status="deviates" if counts["unexplained"] else "confirmed",
+        status="deviates" if counts["unexplained"] else "confirmed" if confirmed else "observed",
         figure=f"every predicted-against-measured pair of every experiment, of {_WHICH}",
         expected=f"within {_WITHIN}, or a named exception",
         measured=f"{measured}, of {len(pairs)}",
