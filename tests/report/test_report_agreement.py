@@ -54,7 +54,13 @@ def test_what_no_exception_names_deviates_and_leads_the_table():
     ]
     assert table.notes[0] == "(1) A cause." and "beside arrays" in table.notes[1]
     assert [row["deviation_percent"] for row in rows] == pytest.approx([100, 20, 3])
-    assert [row["accounted_percent"] for row in rows] == [1, 5.1, 5.1], "a tenth of an array lies beside"
+    assert [row["accounted_percent"] for row in rows] == pytest.approx([1, 5.002, 5.002])
+
+
+def test_estimates_alone_confirm_nothing():
+    told = agreement.finding(*pairs_of(comparison(9 * S, S, estimated=True)))
+    assert told.status == "observed"
+    assert "1 estimates, of which nothing is claimed" in told.sentence
 
 
 def test_every_pair_is_a_row_of_the_table_of_all():

@@ -12,8 +12,14 @@ def plain(text):
 
 
 @pytest.fixture
-def findings_of(make_store, results_of, tmp_path):
+def findings_of(statuses_of):
     """Return a function that gives what a script says of cells: (factors, measure, *outcomes)."""
+    return lambda *words: [*statuses_of(*words)]
+
+
+@pytest.fixture
+def statuses_of(make_store, results_of, tmp_path):
+    """Return a function that gives what a script says of such cells, each with its status."""
 
     def found(name, cells, constants=None):
         with make_store(tmp_path) as store:
@@ -21,7 +27,9 @@ def findings_of(make_store, results_of, tmp_path):
                 for replicate, (metrics, conditions) in enumerate(outcomes):
                     made = store.outcome(metrics, conditions={"page_bytes": 4096, **conditions})
                     store.add(name, factors, measure, replicate, made, constants)
-        return [plain(one.sentence) for one in load_experiment(name).findings(results_of(tmp_path))]
+        return {
+            plain(one.sentence): one.status for one in load_experiment(name).findings(results_of(tmp_path))
+        }
 
     return found
 
@@ -111,3 +119,46 @@ def test_of_the_policies_that_the_collector_runs_each_is_held_against_its_model(
     assert "default off by 0 %" in sentence
     assert "threshold=100 off by 6.00 %" in sentence
     assert "every=10" not in sentence
+
+
+@pytest.mark.parametrize(("beyond", "status"), [(2 * 4096, "deviates"), (2 * 4096 + 1, "confirmed")])
+def test_weak_references_win_only_by_more_than_readings_may_be_off(statuses_of, beyond, status):
+    def cell(references, gc, peak):
+        factors, told = {"references": references, "gc": gc, "python": "3.11"}, {"python": "3.11.7"}
+        yield factors, "resident", ({"peak_rss_bytes": peak}, told)
+        yield factors, "traced", ({"end_traced_bytes": 0}, told)
+        yield factors, "timed", ({"wall_seconds": 0.3, "gc_pause_total_seconds": 0.0}, told)
+
+    cells = [*cell("weak", "default", 8 * S), *cell("strong", "default", 8 * S + beyond)]
+    told = statuses_of("gc_policy", cells, {"n": 100_000, "iterations": 300})
+    assert [told[one] for one in told if "the best policy for strong references" in one] == [status]
+    assert [told[one] for one in told if "need less than every policy" in one] == [status]
+
+
+@pytest.mark.parametrize(("gradient", "status"), [(64, "confirmed"), (-64, "deviates")])
+def test_the_gradient_of_the_deepest_graph_is_judged_too(statuses_of, gradient, status):
+    cells = [
+        (
+            {"traversal": traversal, "diamonds": diamonds},
+            "traced",
+            (
+                {
+                    "output_value": 32.0,
+                    "gradient_value": float(found),
+                    "backward_steps_count": 4 * diamonds,
+                    "predicted_backward_steps_count": 4 * diamonds,
+                },
+                {},
+            ),
+        )
+        for traversal, diamonds, found in (
+            ("generation", 1, 64),
+            ("generation", 4, gradient),
+            ("lifo", 1, 96),
+            ("lifo", 4, 64),
+        )
+    ]
+    told = statuses_of("step15_backward_order", cells)
+    assert [told[one] for one in told if one.startswith("4 chained diamonds")] == [status]
+    (answer,) = (one for one in told if one.startswith("By generation the backward pass"))
+    assert ("for another gradient" in answer) == (gradient != 64)
