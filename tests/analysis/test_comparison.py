@@ -228,3 +228,15 @@ def test_one_trial_that_is_off_is_not_hidden_by_a_median(make_row):
     assert compared(True, 1000, 997, 1001).off == -3
     # A model is right within percents, and its trials differ.
     assert compared(False, 1000, 2000, 1000).holds is True
+
+
+def test_a_prediction_may_stand_in_another_trial_of_its_cell(make_row):
+    conditions = {"prediction_exact": True, "prediction_array_bytes": ARRAY, "page_bytes": PAGE}
+    rows = [
+        make_row({"k": 1}, metrics, conditions=conditions, replicate=replicate)
+        for replicate, metrics in enumerate(
+            ({"peak_rss_bytes": 1003 * PAGE}, {"predicted_peak_bytes": 1000 * PAGE})
+        )
+    ]
+    (one,) = compare(Results("loop", rows, lambda _: {}))
+    assert (one.off, one.holds) == (3, False)

@@ -284,7 +284,8 @@ def _comparison(
         resolution_bytes=resolution(metric, rows),
         elements=_elements(cell, array_bytes),
         exception=_exception(conditions),
-        farthest=max(deviations, key=abs) if exact else None,
+        # A store from elsewhere may have the reading in one trial and its prediction in another.
+        farthest=max(deviations, key=abs, default=None) if exact else None,
     )
 
 
